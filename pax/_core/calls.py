@@ -1,0 +1,125 @@
+"""Module calls: the named scope of each, and the path that an error carries."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from pax._core.errors import CallError, PaxError
+from pax._core.jax_compat import is_tracing
+from pax._core.node import Node
+from pax._core.tree import named_modules, named_submodules
+
+
+class _Frame:
+    """One running call; `names` maps id(submodule) to the names on the way to it."""
+
+    __slots__ = ("module", "names", "whole")
+
+    def __init__(self, module: Node) -> None:
+        self.module = module
+        self.names: dict[int, tuple[str, ...]] | None = None
+        self.whole = False
+
+    def way_to(self, module: Node) -> tuple[str, ...]:
+        """Returns the attribute names from this call's module to `module`."""
+        if self.names is None:
+            self.names = {id(m): (name,) for name, m in named_submodules(self.module)}
+        if id(module) not in self.names and not self.whole:
+            self.whole = True
+            self.names.update((id(m), names) for names, m in named_modules(self.module))
+        return self.names.get(id(module)) or (_label(module),)
+
+
+class _Calls(threading.local):
+    def __init__(self) -> None:
+        self.frames: list[_Frame] = []
+
+
+_calls = _Calls()
+
+
+def _label(module: Any) -> str:
+    return module.__dict__.get("name") or type(module).__name__
+
+
+def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps the `__call__` of a module class.
+
+    While JAX traces, the call runs in `jax.named_scope` of the module's place in the module that
+    calls it, so that the operations of a compiled program carry names such as
+    `Model/encoder/layers.3/mlp`. An error that passes is given the path of the innermost call.
+    """
+
+    @functools.wraps(call)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        frames = _calls.frames
+        if frames and frames[-1].module is self:  # `super().__call__(...)`
+            return call(self, *args, **kwargs)
+        frames.append(_Frame(self))
+        try:
+            if is_tracing():
+                with jax.named_scope(_scope_name(frames)):
+                    return call(self, *args, **kwargs)
+            return call(self, *args, **kwargs)
+        except TypeError as error:
+            _check_arguments(call, self, args, kwargs, frames)
+            _add_path(error, frames)
+            raise
+        except Exception as error:
+            _add_path(error, frames)
+            raise
+        finally:
+            frames.pop()
+
+    return __call__
+
+
+def _scope_name(frames: list[_Frame]) -> str:
+    module = frames[-1].module
+    return "/".join(frames[-2].way_to(module)) if len(frames) > 1 else _label(module)
+
+
+def _path(frames: list[_Frame]) -> str:
+    names = ["model"]
+    for outer, inner in zip(frames, frames[1:], strict=False):
+        names += outer.way_to(inner.module)
+    return ".".join(names)
+
+
+def _add_path(error: Exception, frames: list[_Frame]) -> None:
+    """Tells an error where it happened: once, at the innermost call that it leaves."""
+    if getattr(error, "_pax_path_known", False):
+        return
+    error._pax_path_known = True  # type: ignore[attr-defined]
+    if isinstance(error, PaxError):
+        error.path = _path(frames)
+    elif len(frames) > 1:
+        error.add_note(f"  at: {_path(frames)}")
+
+
+def _check_arguments(
+    call: Callable[..., Any],
+    module: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    frames: list[_Frame],
+) -> None:
+    """Raises the clearer error if a `TypeError` came from arguments that do not fit."""
+    signature = inspect.signature(call)
+    try:
+        signature.bind(module, *args, **kwargs)
+    except TypeError as mismatch:
+        parameters = list(signature.parameters.values())[1:]
+        takes = ", ".join(str(p.replace(annotation=p.empty)) for p in parameters)
+        error = CallError(
+            f"{module!r} was called with arguments that it does not take: {mismatch}.",
+            f"call it as module({takes}).",
+        )
+        _add_path(error, frames)
+        raise error from None

@@ -1,0 +1,122 @@
+"""What must hold in every tree of modules: nothing shared, nothing hidden."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from pax._core.errors import StructureError
+from pax._core.node import Node, is_jax_leaf, is_node, is_unit
+from pax._core.pytree import flatten
+from pax._core.structure import CHILD
+from pax._core.tree import named_leaves, named_modules
+
+
+def check_tree(root: Node) -> None:
+    """Raises if one module or array stands at two places, or a module hides where JAX is blind."""
+    seen: set[int] = set()
+    if not _collect(root, seen):
+        raise _shared_error(root)
+
+
+def _collect(module: Node, seen: set[int]) -> bool:
+    """Notes all modules and arrays under `module`; returns False at the first one seen before."""
+    if id(module) in seen:
+        return False
+    seen.add(id(module))
+    children, record = flatten(module)
+    for value in record.entries.values():
+        if value is not CHILD:
+            _check_not_hidden(module, value)
+    for child in children:
+        units = (
+            jax.tree_util.tree_leaves(child, is_leaf=is_node)
+            if not isinstance(child, (Node, jax.Array))
+            else (child,)
+        )
+        for unit in units:
+            if isinstance(unit, Node):
+                if not _collect(unit, seen):
+                    return False
+            elif isinstance(unit, (jax.Array, np.ndarray)):
+                if id(unit) in seen:
+                    return False
+                seen.add(id(unit))
+    return True
+
+
+def _shared_error(root: Node) -> StructureError:
+    places: dict[int, str] = {}
+    modules: list[tuple[str, Any]] = []
+    for names, module in _modules_until_repeat(root):
+        modules.append((".".join(names), module))
+    arrays = [] if _has_repeat(modules) else named_leaves(root)
+    for path, x in [*modules, *arrays]:
+        if not isinstance(x, (Node, jax.Array, np.ndarray)):
+            continue
+        first = places.setdefault(id(x), path)
+        if first != path:
+            kind = "module" if isinstance(x, Node) else "array"
+            return StructureError(
+                f"{type(root).__name__} holds the same {kind} at two places, `{first or '(root)'}`"
+                f" and `{path}`; an update of one would silently part them.",
+                f"give each place its own ({'x.copy()' if kind == 'module' else 'jnp.array(x)'}), "
+                "or keep it at one place and pass it to whoever needs it.",
+            )
+    raise AssertionError("a shared node was found and then lost")
+
+
+def _modules_until_repeat(root: Node) -> Iterable[tuple[tuple[str, ...], Node]]:
+    """Yields the modules of a tree up to the first that comes again (it may contain itself)."""
+    seen: set[int] = set()
+    for names, module in named_modules(root):
+        yield names, module
+        if id(module) in seen:
+            return
+        seen.add(id(module))
+
+
+def _has_repeat(modules: list[tuple[str, Any]]) -> bool:
+    return len({id(m) for _, m in modules}) < len(modules)
+
+
+def _check_not_hidden(module: Node, value: Any) -> None:
+    """Raises if a static value holds a module in a place that JAX cannot see."""
+    kind = type(value)
+    if kind is types.MethodType:
+        hidden: Iterable[Any] = [value.__self__]
+    elif kind is functools.partial:
+        hidden = [value.func, *value.args, *value.keywords.values()]
+        hidden = [getattr(x, "__self__", x) for x in hidden]
+    elif kind in (set, frozenset, collections.deque):
+        hidden = value
+    else:
+        return
+    for x in hidden:
+        if isinstance(x, Node):
+            raise StructureError(
+                f"{type(module).__name__} holds a {type(x).__name__} inside a "
+                f"{kind.__name__}, where JAX cannot see its arrays.",
+                "keep the module itself as an attribute, or in a list, tuple or dict.",
+            )
+
+
+def check_class(cls: type[Any], until: type[Any]) -> None:
+    """Raises if a class attribute holds an array or a module, which would be no field."""
+    for base in cls.__mro__:
+        if base is until:
+            return
+        for name, value in vars(base).items():
+            leaves = jax.tree_util.tree_leaves(value, is_leaf=is_unit)
+            if any(is_jax_leaf(x) or isinstance(x, Node) for x in leaves):
+                raise StructureError(
+                    f"{cls.__name__}.{name} is a class attribute that holds an array or a module; "
+                    "class attributes are not fields, so it would never be trained or saved.",
+                    f"assign `self.{name} = ...` in __init__.",
+                )

@@ -1,0 +1,40 @@
+"""What every module is to the rest of the core: a node of a tree, with a state record."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+import jax
+import numpy as np
+
+from pax._core.empty import EmptyNode
+
+
+class Node:
+    """Base of `Module`, without behaviour.
+
+    It is a plain class, so that `isinstance(x, Node)` is as cheap as Python makes it, and it
+    lets the files below `module.py` know a module when they see one. The instance dictionary
+    holds the user's attributes and one entry more, `"_pax"`: a `Structure` while the module is
+    sealed, a `Draft` while it may be changed.
+    """
+
+
+#: What becomes a child by itself: arrays, what stands for an array, modules.
+JAX_LEAVES = (jax.Array, np.ndarray, jax.ShapeDtypeStruct)
+CHILD_TYPES = (Node, EmptyNode, *JAX_LEAVES)
+
+
+def is_node(x: Any) -> TypeGuard[Node]:
+    """Returns whether `x` is a module."""
+    return isinstance(x, Node)
+
+
+def is_unit(x: Any) -> bool:
+    """Returns whether `x` is a module or an `EmptyNode`: where a walk over a container stops."""
+    return isinstance(x, (Node, EmptyNode))
+
+
+def is_jax_leaf(x: Any) -> bool:
+    """Returns whether `x` is an array or stands for one."""
+    return isinstance(x, JAX_LEAVES)

@@ -1,0 +1,147 @@
+"""Modules as JAX pytrees: which attributes are children, flattening, rebuilding."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import jax
+
+from pax._core.guard import Draft, Permit
+from pax._core.mixed import Mixed
+from pax._core.node import CHILD_TYPES, Node, is_unit
+from pax._core.structure import CHILD, Structure, set_dict, structure_of
+
+#: Values of these types are static without a closer look.
+_PLAIN = frozenset({bool, int, float, str, bytes, type(None), type})
+
+
+def classify(cls: type[Node], attributes: dict[str, Any], known: Collection[str]) -> Structure:
+    """Returns the structure of a module with these attributes.
+
+    Args:
+        cls: class of the module.
+        attributes: its instance dictionary.
+        known: attributes that are children already and were not assigned since: they stay so
+            whatever a tree map has put at their leaves.
+    """
+    return structure_of(
+        cls,
+        {k: _entry(v, k in known) for k, v in attributes.items() if k != "_pax"},
+    )
+
+
+def _entry(value: Any, was_child: bool) -> Any:
+    """Returns `CHILD`, a `Mixed`, or `value` itself when it is static."""
+    if type(value) in _PLAIN:
+        return CHILD if was_child else value
+    if isinstance(value, CHILD_TYPES):
+        return CHILD
+    leaves = _units(value)
+    dynamic = sum(isinstance(x, CHILD_TYPES) for x in leaves)
+    if dynamic == 0:
+        return CHILD if was_child else value
+    return CHILD if dynamic == len(leaves) else Mixed(value)
+
+
+def structure(module: Node) -> Structure:
+    """Returns the structure of a module as it is now."""
+    record = module.__dict__["_pax"]
+    if not record.moving:
+        return record
+    return _current(module, record)
+
+
+def _current(module: Node, record: Draft | Structure) -> Structure:
+    """Looks again at the attributes of a module that changes, or that holds what can change."""
+    attributes = module.__dict__
+    if type(record) is Draft:
+        known = [k for k in record.known if k not in record.written]
+    else:
+        known = [k for k, v in record.entries.items() if v is CHILD]
+    found = classify(type(module), attributes, known)
+    return record if isinstance(record, Structure) and record.key == found.key else found
+
+
+def flatten(module: Node) -> tuple[tuple[Any, ...], Structure]:
+    """Returns the children of a module and its structure."""
+    attributes = module.__dict__
+    record = attributes["_pax"]
+    if record.moving:
+        record = _current(module, record)
+    return record.children(attributes), record
+
+
+def flatten_with_keys(module: Node) -> tuple[tuple[tuple[Any, Any], ...], Structure]:
+    """Returns the children of a module, each with its key, and the structure."""
+    children, record = flatten(module)
+    keys = map(jax.tree_util.GetAttrKey, record.names)
+    return tuple(zip(keys, children, strict=True)), record
+
+
+def unflatten(record: Structure, children: Iterable[Any]) -> Any:
+    """Returns a module of this structure with these children."""
+    return record.build(children)
+
+
+def register(cls: type[Node]) -> None:
+    """Makes a class of modules known to JAX."""
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+
+
+def seal(module: Node) -> None:
+    """Ends the changes of a module: its attributes are looked at, and fixed from here on."""
+    record = module.__dict__["_pax"]
+    if type(record) is Draft:
+        module.__dict__["_pax"] = _current(module, record)
+
+
+def open_copy(module: Node, permit: Permit) -> Any:
+    """Returns a copy of a module, of its submodules and containers, that may be changed.
+
+    The module stays as it is; arrays and static values are shared.
+    """
+    leaves, treedef = jax.tree_util.tree_flatten(module)
+    copied = treedef.unflatten(leaves)
+    _open(copied, permit)
+    return copied
+
+
+def _open(module: Node, permit: Permit) -> None:
+    """Gives leave to change a sealed module and everything under it."""
+    record = structure(module)
+    foreign = []
+    for name, child in zip(record.names, record.children(module.__dict__), strict=True):
+        units = [child] if isinstance(child, CHILD_TYPES) else _units(child)
+        if not units or not all(isinstance(x, CHILD_TYPES) for x in units):
+            foreign.append(name)
+        for unit in units:
+            if isinstance(unit, Node):
+                _open(unit, permit)
+    module.__dict__["_pax"] = Draft(permit, foreign)
+    permit.opened.append(module)
+
+
+def adopt(value: Any, permit: Permit) -> None:
+    """Gives leave to change the modules in `value` that were made under this very permit."""
+    for unit in _units(value) if permit.born else ():
+        if permit.born.pop(id(unit), None) is not None:
+            for child in flatten(unit)[0]:
+                adopt(child, permit)
+            unit.__dict__["_pax"] = Draft(permit)
+            permit.opened.append(unit)
+
+
+def _units(value: Any) -> list[Any]:
+    return jax.tree_util.tree_leaves(value, is_leaf=is_unit)
+
+
+def rebuilt(module: Node, changes: dict[str, Any]) -> Any:
+    """Returns a module of the same class with some attributes set, known ones or new."""
+    new = object.__new__(type(module))
+    record = structure(module)
+    attributes = {**module.__dict__, **changes}
+    known = [k for k in record.names if k not in changes]
+    attributes["_pax"] = classify(type(module), attributes, known)
+    set_dict(new, attributes)
+    return new

@@ -1,0 +1,166 @@
+"""The static part of a module: one shared object, with the code that rebuilds the module."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import weakref
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+from pax._core.frozen import freeze, is_mutable, snapshot
+from pax._core.mixed import Mixed
+from pax._core.node import Node
+
+
+class _Child:
+    """Marks an attribute that is a child; what it holds is not part of the structure."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "CHILD"
+
+    def __reduce__(self) -> str:
+        return "CHILD"
+
+
+CHILD = _Child()
+
+#: Attribute name -> `CHILD`, a `Mixed`, or the static value itself; in attribute order.
+Entries = dict[str, Any]
+
+
+class Structure:
+    """The class of a module, the names of its children, and its static attributes.
+
+    Two modules of equal static part share one `Structure`, so that JAX compares and hashes a
+    tree of modules by identity. Where a value may change in place (a list, or a list that mixes
+    layers and functions) the structure is not shared: it keeps a snapshot to compare by, and the
+    module is looked at again when it is flattened.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_hash",
+        "build",
+        "children",
+        "cls",
+        "compared",
+        "entries",
+        "key",
+        "moving",
+        "names",
+    )
+
+    def __init__(self, cls: type[Node], entries: Entries, key: Hashable, moving: bool) -> None:
+        self.cls = cls
+        self.entries = entries
+        self.key = key
+        self.moving = moving
+        self.compared = {k: snapshot(v) for k, v in entries.items()} if moving else entries
+        self.names = tuple(k for k, v in entries.items() if v is CHILD or type(v) is Mixed)
+        mixed = {k: v for k, v in entries.items() if type(v) is Mixed}
+        self.children: Callable[[dict[str, Any]], tuple[Any, ...]] = _getter(self.names, mixed)
+        self.build: Callable[[Iterable[Any]], Any] = _builder(self, mixed)
+        self._hash: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Structure) or self.cls is not other.cls:
+            return False
+        mine, its = self.compared, other.compared
+        return list(mine) == list(its) and all(
+            a is its[k] or bool(a == its[k]) for k, a in mine.items()
+        )
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash((self.cls, *((k, _hash(v)) for k, v in self.compared.items())))
+        return self._hash
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.entries.items() if v is not None}
+        return f"{self.cls.__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+_shared: weakref.WeakValueDictionary[Hashable, Structure] = weakref.WeakValueDictionary()
+
+
+def structure_of(cls: type[Node], entries: Entries) -> Structure:
+    """Returns the structure of these entries, the shared one wherever values allow it."""
+    key = (cls, *((k, _entry_key(v)) for k, v in entries.items()))
+    if any(type(v) is Mixed or is_mutable(v) for v in entries.values()):
+        return Structure(cls, entries, key, moving=True)
+    found = _shared.get(key)
+    if found is None:
+        found = _shared.setdefault(key, Structure(cls, entries, key, moving=False))
+    return found
+
+
+def _entry_key(value: Any) -> Hashable:
+    if value is CHILD:
+        return CHILD
+    if type(value) is Mixed:
+        return value.key
+    return freeze(value)
+
+
+def _hash(value: Any) -> int:
+    """Hashes a value so that equal values agree; what cannot be hashed counts as its class."""
+    try:
+        return hash(value)
+    except TypeError:
+        return hash(type(value).__name__)
+
+
+def _getter(
+    names: tuple[str, ...], mixed: dict[str, Mixed]
+) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Returns what reads the children out of an instance dictionary."""
+    if mixed:
+        return lambda d: tuple(mixed[k].hollow(d[k]) if k in mixed else d[k] for k in names)
+    if not names:
+        return lambda d: ()
+    if len(names) == 1:
+        (name,) = names
+        return lambda d: (d[name],)
+    return operator.itemgetter(*names)
+
+
+#: Sets the dictionary of an instance, past the guard of `Module.__setattr__`.
+set_dict: Callable[[Any, dict[str, Any]], None] = Node.__dict__["__dict__"].__set__
+
+
+def _builder(structure: Structure, mixed: dict[str, Mixed]) -> Callable[[Iterable[Any]], Any]:
+    """Returns what makes a module from its children: generated code with one dict display."""
+    entries = structure.entries
+    layout = tuple((k, v is CHILD or type(v) is Mixed) for k, v in entries.items())
+    static = tuple(v for k, v in entries.items() if v is not CHILD and type(v) is not Mixed)
+    build = _build_factory(layout)(structure.cls, structure, static, object.__new__, set_dict)
+    if not mixed:
+        return build
+    fill = [mixed[k].fill if k in mixed else lambda child: child for k in structure.names]
+    return lambda children: build([f(c) for f, c in zip(fill, children, strict=True)])
+
+
+@functools.cache
+def _build_factory(layout: tuple[tuple[str, bool], ...]) -> Callable[..., Any]:
+    """Compiles the code that rebuilds modules of one attribute layout."""
+    children = [f"c{i}" for i, (_, is_child) in enumerate(layout) if is_child]
+    statics = [f"s{i}" for i, (_, is_child) in enumerate(layout) if not is_child]
+    items = [f"{k!r}: {'c' if is_child else 's'}{i}" for i, (k, is_child) in enumerate(layout)]
+    source = [
+        "def factory(cls, structure, statics, new, set_dict):",
+        f"    [{', '.join(statics)}] = statics",
+        "    def build(children):",
+        f"        [{', '.join(children)}] = children",
+        "        module = new(cls)",
+        f"        set_dict(module, {{'_pax': structure, {', '.join(items)}}})",
+        "        return module",
+        "    return build",
+    ]
+    namespace: dict[str, Any] = {}
+    exec("\n".join(source), namespace)
+    return namespace["factory"]

@@ -1,0 +1,3 @@
+"""The face of what may still change."""
+
+from pax._core import mutable as mutable

@@ -1,0 +1,118 @@
+"""Modules as nested dicts of arrays, and back."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from pax._core import EmptyNode, Module, StructureError, flatten, is_jax_leaf, some
+
+M = TypeVar("M", bound=Module)
+
+
+def to_state_dict(module: Module) -> dict[str, Any]:
+    """Returns the arrays of a module by attribute name; see `Module.state_dict`."""
+    children, record = flatten(module)
+    return {k: _to_state(v) for k, v in zip(record.names, children, strict=True)}
+
+
+def _to_state(tree: Any) -> Any:
+    def state(x: Any) -> Any:
+        if isinstance(x, Module):
+            return to_state_dict(x)
+        return x if is_jax_leaf(x) else None
+
+    return jax.tree_util.tree_map(state, tree, is_leaf=_is_unit)
+
+
+def _is_unit(x: Any) -> bool:
+    return isinstance(x, (Module, EmptyNode))
+
+
+class _Loading:
+    """One load: what did not fit, by path."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def module(self, module: M, state: Any, path: str) -> M:
+        if not isinstance(state, dict):
+            self.problems.append(f"{path or '(root)'}: {_shown(state)} for a module")
+            return module
+        children, record = flatten(module)
+        for name in state:
+            if name not in record.names:
+                self.problems.append(f"{_join(path, name)}: unknown")
+        loaded = [
+            self.value(child, state[name], _join(path, name))
+            if name in state
+            else self.missing(child, _join(path, name))
+            for name, child in zip(record.names, children, strict=True)
+        ]
+        return record.build(loaded)
+
+    def missing(self, child: Any, path: str) -> Any:
+        self.problems.append(f"{path}: missing")
+        return child
+
+    def value(self, child: Any, state: Any, path: str) -> Any:
+        """Returns what takes the place of a child: a module, an array, or a container of them."""
+        if isinstance(child, Module):
+            return self.module(child, state, path)
+        if is_jax_leaf(child):
+            return self.array(child, state, path)
+        if child is None or isinstance(child, EmptyNode):
+            return child
+        if isinstance(child, (list, tuple)) and isinstance(state, (list, tuple)):
+            if len(child) == len(state):
+                pairs = zip(child, state, strict=True)
+                items = [self.value(c, s, _join(path, str(i))) for i, (c, s) in enumerate(pairs)]
+                return type(child)(*items) if hasattr(child, "_fields") else type(child)(items)
+        elif isinstance(child, dict) and isinstance(state, dict):
+            for key in state:
+                if key not in child:
+                    self.problems.append(f"{_join(path, str(key))}: unknown")
+            return {
+                k: self.value(v, state[k], _join(path, str(k)))
+                if k in state
+                else self.missing(v, _join(path, str(k)))
+                for k, v in child.items()
+            }
+        elif jax.tree_util.tree_structure(_to_state(child)) == jax.tree_util.tree_structure(state):
+            leaves, treedef = jax.tree_util.tree_flatten(child)
+            states = jax.tree_util.tree_leaves(state)
+            return treedef.unflatten(
+                [self.array(c, s, path) for c, s in zip(leaves, states, strict=True)]
+            )
+        self.problems.append(f"{path}: {_shown(state)} for {_shown(child)}")
+        return child
+
+    def array(self, old: Any, new: Any, path: str) -> Any:
+        if not is_jax_leaf(new) or new.shape != old.shape:
+            self.problems.append(f"{path}: {_shown(new)} for {_shown(old)}")
+            return old
+        return jnp.asarray(new) if isinstance(old, jax.Array) else new
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _shown(x: Any) -> str:
+    if is_jax_leaf(x):
+        return f"an array of shape {x.shape}"
+    return f"a {type(x).__name__} of length {len(x)}" if hasattr(x, "__len__") else repr(x)
+
+
+def from_state_dict(module: M, state_dict: dict[str, Any]) -> M:
+    """Returns the module with the arrays of a state dict; see `Module.load_state_dict`."""
+    loading = _Loading()
+    loaded = loading.module(module, state_dict, "")
+    if loading.problems:
+        raise StructureError(
+            f"the state dict does not fit {type(module).__name__}: {some(loading.problems)}.",
+            "save and load with modules built by the same constructor arguments.",
+        )
+    return loaded

@@ -1,0 +1,3 @@
+"""The face of what a person looks at."""
+
+from pax.show.summary import summary as summary

@@ -1,0 +1,75 @@
+"""Every example of the package, the docs or the README runs, to the letter."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+import textwrap
+
+import pytest
+from tests.house.tree import ROOT, definitions, parse, python_files, tracked_files
+
+FENCE = re.compile(r"^( *)```python[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PARSER = doctest.DocTestParser()
+
+
+def docstrings() -> dict[str, tuple[str, int]]:
+    """Returns the text and first line of each docstring that holds an example.
+
+    They are read from the files: decorators may hide a function from a search by import.
+    """
+    found = {}
+    for name in python_files("pax/"):
+        for owner, node in [("", parse(name)), *definitions(name)]:
+            text = ast.get_docstring(node, clean=False)
+            if text and ">>>" in text:
+                found[f"{name}::{owner}"] = (text, node.body[0].lineno - 1)
+    return found
+
+
+def pages() -> list[str]:
+    """Returns the Markdown files that have a block marked python."""
+    names = [n for n in tracked_files() if re.fullmatch(r"README\.md|docs/.*\.md", n)]
+    return [name for name in names if FENCE.search((ROOT / name).read_text(encoding="utf-8"))]
+
+
+DOCSTRINGS = docstrings()
+PAGES = pages()
+
+
+def run(text: str, names: dict[str, object], file: str, line: int) -> None:
+    """Runs the examples of a text in `names`, which keeps what they define."""
+    test = PARSER.get_doctest(text, names, file, file, line)
+    output: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(
+        test, out=output.append, clear_globs=False
+    )
+    names.update(test.globs)
+    if output:
+        pytest.fail("".join(output), pytrace=False)
+
+
+def test_there_are_examples() -> None:
+    assert any(name.startswith("pax/nn/") for name in DOCSTRINGS)
+    assert {"README.md", "docs/index.md"} <= set(PAGES)
+
+
+@pytest.mark.parametrize("name", DOCSTRINGS)
+def test_docstring(name: str, doctest_namespace: dict[str, object]) -> None:
+    text, line = DOCSTRINGS[name]
+    run(text, dict(doctest_namespace), name.split("::")[0], line)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(name: str) -> None:
+    """The blocks of a page run one after the other, as a reader would type them."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for block in FENCE.finditer(text):
+        line = text.count("\n", 0, block.start(2))
+        code = textwrap.dedent(block[2])
+        if ">>> " in code:
+            run(code, names, name, line)
+        else:
+            exec(compile("\n" * line + code, ROOT / name, "exec", dont_inherit=True), names)
