@@ -27,5 +27,31 @@ from pax._core import select_parameters as select_parameters
 from pax._core import unfreeze_parameters as unfreeze_parameters
 from pax._core import update_parameters as update_parameters
 from pax._core import value_and_grad as value_and_grad
+from pax.functional import avg_pool as avg_pool
+from pax.functional import dropout as dropout
+from pax.functional import max_pool as max_pool
+from pax.nn import EMA as EMA
+from pax.nn import GRU as GRU
+from pax.nn import LSTM as LSTM
+from pax.nn import BatchNorm1D as BatchNorm1D
+from pax.nn import BatchNorm2D as BatchNorm2D
+from pax.nn import Conv1D as Conv1D
+from pax.nn import Conv1DTranspose as Conv1DTranspose
+from pax.nn import Conv2D as Conv2D
+from pax.nn import Conv2DTranspose as Conv2DTranspose
+from pax.nn import Dropout as Dropout
+from pax.nn import Embed as Embed
+from pax.nn import GroupNorm as GroupNorm
+from pax.nn import GRUState as GRUState
+from pax.nn import Identity as Identity
+from pax.nn import Lambda as Lambda
+from pax.nn import LayerNorm as LayerNorm
+from pax.nn import Linear as Linear
+from pax.nn import LSTMState as LSTMState
+from pax.nn import MultiHeadAttention as MultiHeadAttention
+from pax.nn import RngSeq as RngSeq
+from pax.nn import Sequential as Sequential
+from pax.nn import VanillaRNN as VanillaRNN
+from pax.nn import VanillaRNNState as VanillaRNNState
 
 __version__ = "0.1.0"

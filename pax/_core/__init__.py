@@ -22,6 +22,7 @@ from pax._core.pure import pure as pure
 from pax._core.pure import purecall as purecall
 from pax._core.pytree import flatten as flatten
 from pax._core.rng import key_of as key_of
+from pax._core.rng import key_or_next as key_or_next
 from pax._core.rng import next_rng_key as next_rng_key
 from pax._core.rng import seed_rng_key as seed_rng_key
 from pax._core.transforms import assert_structure_equal as assert_structure_equal

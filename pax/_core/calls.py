@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +46,7 @@ _calls = _Calls()
 
 
 def _label(module: Any) -> str:
-    return module.__dict__.get("name") or type(module).__name__
+    return str(module.__dict__.get("name") or type(module).__name__)
 
 
 def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,7 +88,7 @@ def _scope_name(frames: list[_Frame]) -> str:
 
 def _path(frames: list[_Frame]) -> str:
     names = ["model"]
-    for outer, inner in zip(frames, frames[1:], strict=False):
+    for outer, inner in itertools.pairwise(frames):
         names += outer.way_to(inner.module)
     return ".".join(names)
 

@@ -12,42 +12,37 @@ import jax
 import numpy as np
 
 from pax._core.errors import StructureError
-from pax._core.node import Node, is_jax_leaf, is_node, is_unit
+from pax._core.mixed import Mixed
+from pax._core.node import CHILD, JAX_LEAVES, Node, is_jax_leaf, units
 from pax._core.pytree import flatten
-from pax._core.structure import CHILD
 from pax._core.tree import named_leaves, named_modules
 
 
 def check_tree(root: Node) -> None:
     """Raises if one module or array stands at two places, or a module hides where JAX is blind."""
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # by id, and alive, so that no id is used twice
     if not _collect(root, seen):
         raise _shared_error(root)
 
 
-def _collect(module: Node, seen: set[int]) -> bool:
+def _collect(module: Node, seen: dict[int, Any]) -> bool:
     """Notes all modules and arrays under `module`; returns False at the first one seen before."""
     if id(module) in seen:
         return False
-    seen.add(id(module))
+    seen[id(module)] = module
     children, record = flatten(module)
     for value in record.entries.values():
         if value is not CHILD:
             _check_not_hidden(module, value)
     for child in children:
-        units = (
-            jax.tree_util.tree_leaves(child, is_leaf=is_node)
-            if not isinstance(child, (Node, jax.Array))
-            else (child,)
-        )
-        for unit in units:
+        for unit in (child,) if isinstance(child, (Node, jax.Array)) else units(child):
             if isinstance(unit, Node):
                 if not _collect(unit, seen):
                     return False
             elif isinstance(unit, (jax.Array, np.ndarray)):
                 if id(unit) in seen:
                     return False
-                seen.add(id(unit))
+                seen[id(unit)] = unit
     return True
 
 
@@ -88,33 +83,41 @@ def _has_repeat(modules: list[tuple[str, Any]]) -> bool:
 
 def _check_not_hidden(module: Node, value: Any) -> None:
     """Raises if a static value holds a module in a place that JAX cannot see."""
-    kind = type(value)
-    if kind is types.MethodType:
-        hidden: Iterable[Any] = [value.__self__]
-    elif kind is functools.partial:
-        hidden = [value.func, *value.args, *value.keywords.values()]
-        hidden = [getattr(x, "__self__", x) for x in hidden]
-    elif kind in (set, frozenset, collections.deque):
-        hidden = value
+    if isinstance(value, Mixed):
+        statics: Iterable[Any] = value.static
+    elif isinstance(value, (list, tuple, dict)):
+        statics = units(value)
     else:
-        return
-    for x in hidden:
-        if isinstance(x, Node):
-            raise StructureError(
-                f"{type(module).__name__} holds a {type(x).__name__} inside a "
-                f"{kind.__name__}, where JAX cannot see its arrays.",
-                "keep the module itself as an attribute, or in a list, tuple or dict.",
-            )
+        statics = (value,)
+    for static in statics:
+        for x in _inside(static):
+            if isinstance(x, (Node, *JAX_LEAVES) if isinstance(static, dict) else Node):
+                raise StructureError(
+                    f"{type(module).__name__} holds a {type(x).__name__} inside a "
+                    f"{type(static).__name__}, where JAX cannot see its arrays.",
+                    "give the dict keys of one type, so that JAX can order them."
+                    if isinstance(static, dict)
+                    else "keep the module itself as an attribute, or in a list, tuple or dict.",
+                )
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    """Returns what a value holds that JAX does not take apart."""
+    if isinstance(value, types.MethodType):
+        return (value.__self__,)
+    if isinstance(value, functools.partial):
+        parts = (value.func, *value.args, *value.keywords.values())
+        return [getattr(x, "__self__", x) for x in parts]
+    if isinstance(value, dict):  # one whose keys do not compare
+        return [x for v in value.values() for x in units(v)]
+    return value if isinstance(value, (set, frozenset, collections.deque)) else ()
 
 
 def check_class(cls: type[Any], until: type[Any]) -> None:
     """Raises if a class attribute holds an array or a module, which would be no field."""
-    for base in cls.__mro__:
-        if base is until:
-            return
+    for base in (x for x in cls.__mro__ if x not in until.__mro__):
         for name, value in vars(base).items():
-            leaves = jax.tree_util.tree_leaves(value, is_leaf=is_unit)
-            if any(is_jax_leaf(x) or isinstance(x, Node) for x in leaves):
+            if any(is_jax_leaf(x) or isinstance(x, Node) for x in units(value)):
                 raise StructureError(
                     f"{cls.__name__}.{name} is a class attribute that holds an array or a module; "
                     "class attributes are not fields, so it would never be trained or saved.",

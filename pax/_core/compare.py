@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from pax._core.node import Node
+from pax._core.node import CHILD, Node, is_jax_leaf
 from pax._core.pytree import structure
 from pax._core.tree import dotted
 
@@ -23,15 +23,15 @@ def first_difference(a: Any, b: Any) -> tuple[str, str, str]:
 
 
 def _difference(a: Any, b: Any, path: str) -> tuple[str, str, str] | None:
-    if type(a) is not type(b):
+    mine, its = _children(a), _children(b)
+    if mine is None and its is None:
+        return None
+    if mine is None or its is None or type(a) is not type(b):
         return path, _kind(a), _kind(b)
     if isinstance(a, Node):
         found = _static_difference(a, b, path)
         if found is not None:
             return found
-    mine, its = _children(a), _children(b)
-    if mine is None or its is None:
-        return None if mine is its else (path, _kind(a), _kind(b))
     if [k for k, _ in mine] != [k for k, _ in its]:
         return path, _names(mine), _names(its)
     for (key, x), (_, y) in zip(mine, its, strict=True):
@@ -48,12 +48,18 @@ def _static_difference(a: Node, b: Node, path: str) -> tuple[str, str, str] | No
     for name in [*mine, *(k for k in its if k not in mine)]:
         where = f"{path}.{name}".lstrip(".")
         if name not in mine:
-            return where, "no such attribute", repr(its[name])
+            return where, "no such attribute", _entry(its[name])
         if name not in its:
-            return where, repr(mine[name]), "no such attribute"
-        if mine[name] is not its[name] and not mine[name] == its[name]:
-            return where, repr(mine[name]), repr(its[name])
+            return where, _entry(mine[name]), "no such attribute"
+        if mine[name] is not its[name] and mine[name] != its[name]:
+            return where, _entry(mine[name]), _entry(its[name])
+    if list(mine) != list(its):
+        return path, f"attributes {', '.join(mine)}", f"attributes {', '.join(its)}"
     return None
+
+
+def _entry(x: Any) -> str:
+    return "arrays or modules" if x is CHILD else repr(x)
 
 
 def _children(x: Any) -> list[tuple[str, Any]] | None:
@@ -65,7 +71,10 @@ def _children(x: Any) -> list[tuple[str, Any]] | None:
 
 
 def _kind(x: Any) -> str:
-    return type(x).__name__
+    if is_jax_leaf(x):
+        return "an array"
+    derived = vars(type(x)).get("_pax_derived")
+    return type(x).__name__ + (f" with another {', '.join(derived[1])}" if derived else "")
 
 
 def _names(children: list[tuple[str, Any]]) -> str:

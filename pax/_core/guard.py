@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pax._core.errors import PurityError
@@ -80,8 +81,8 @@ class Draft:
 
     Args:
         permit: who may change the module.
-        known: names of attributes that are children although nothing in them is an array or a
-            module, because a tree map has put something else at their leaves.
+        known: what some attributes are, although a tree map has put something else at their
+            leaves than arrays and modules.
     """
 
     __slots__ = ("known", "permit", "written")
@@ -89,14 +90,23 @@ class Draft:
     #: A draft is looked at again whenever it is flattened (see `Structure.moving`).
     moving = True
 
-    def __init__(self, permit: Permit, known: Sequence[str] = ()) -> None:
+    def __init__(
+        self, permit: Permit, known: Mapping[str, Any] = types.MappingProxyType({})
+    ) -> None:
         self.permit = permit
         self.known = known
         self.written: set[str] = set()
 
 
 def not_mutable(what: str) -> PurityError:
-    """Returns the error for a change outside every permission."""
+    """Returns the error for a change outside every permission, or of a module without one."""
+    if _permits.stack:
+        return PurityError(
+            f"{what} was tried inside `pax.pure`, on a module that `pax.pure` was not given; only "
+            "copies of the modules among its arguments may change.",
+            "pass the module as an argument, or change it by "
+            "`module, out = pax.purecall(module, ...)` and keep that.",
+        )
     return PurityError(
         f"{what} was tried outside `pax.pure`; a module does not change, and the update "
         "would be lost.",

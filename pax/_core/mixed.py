@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import jax
 
 from pax._core.frozen import freeze, snapshot
-from pax._core.node import CHILD_TYPES, is_unit
+from pax._core.node import CHILD, CHILD_TYPES, is_unit
 
 
 class Mixed:
@@ -16,42 +17,63 @@ class Mixed:
     As a child the container shows `None` in the place of what is static.
     """
 
-    __slots__ = ("_dynamic", "_full", "_hollow", "_static", "key")
+    __slots__ = ("_dynamic", "_full", "_hollow", "_kind", "key", "static")
 
     def __init__(self, value: Any) -> None:
+        self._kind = type(value)
         leaves, self._full = jax.tree_util.tree_flatten(value, is_leaf=is_unit)
         self._dynamic = tuple(isinstance(x, CHILD_TYPES) for x in leaves)
-        self._static = tuple(
+        self.static = tuple(
             snapshot(x) for x, d in zip(leaves, self._dynamic, strict=True) if not d
         )
         marks = [0 if d else None for d in self._dynamic]
         self._hollow = jax.tree_util.tree_structure(self._full.unflatten(marks))
-        self.key = (Mixed, self._full, self._dynamic, freeze(self._static))
+        self.key = (Mixed, self._full, self._dynamic, freeze(self.static))
 
     def hollow(self, value: Any) -> Any:
         """Returns the container as a child: its static leaves replaced by `None`."""
-        leaves = jax.tree_util.tree_leaves(value, is_leaf=is_unit)
+        parts = _up_to(self._full, value)
+        if parts is None:
+            return value
         return self._full.unflatten(
-            [x if d else None for x, d in zip(leaves, self._dynamic, strict=True)]
+            [x if d else None for x, d in zip(parts, self._dynamic, strict=True)]
         )
 
     def fill(self, child: Any) -> Any:
         """Returns the container with the static leaves put back, whatever the others became."""
-        try:
-            units = iter(self._hollow.flatten_up_to(child))
-        except ValueError:  # a caller put something else in the place of the whole container
+        units = _up_to(self._hollow, child)
+        if units is None:
             return child
-        statics = iter(self._static)
-        return self._full.unflatten([next(units if d else statics) for d in self._dynamic])
+        parts = {True: iter(units), False: map(snapshot, self.static)}
+        return self._full.unflatten([next(parts[d]) for d in self._dynamic])
+
+    def still_fits(self, value: Any) -> bool:
+        """Returns whether a tree map may have made `value` of such a container.
+
+        It puts anything in the place of a child, or of the whole, and leaves the rest as it is.
+        """
+        parts = _up_to(self._full, value)
+        if parts is None:
+            return type(value) is not self._kind
+        static = [x for x, d in zip(parts, self._dynamic, strict=True) if not d]
+        return freeze(tuple(static)) == freeze(self.static)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mixed) and (
-            (self._full, self._dynamic, self._static)
-            == (other._full, other._dynamic, other._static)
+            (self._full, self._dynamic, self.static) == (other._full, other._dynamic, other.static)
         )
 
     def __hash__(self) -> int:
         return hash((Mixed, self._dynamic))
 
     def __repr__(self) -> str:
-        return f"Mixed{self._static}"
+        parts = {True: itertools.repeat(CHILD), False: iter(self.static)}
+        return repr(self._full.unflatten([next(parts[d]) for d in self._dynamic]))
+
+
+def _up_to(treedef: Any, tree: Any) -> list[Any] | None:
+    """Returns what stands in `tree` at the leaves of `treedef`; None if it is built otherwise."""
+    try:
+        return treedef.flatten_up_to(tree)
+    except ValueError:
+        return None

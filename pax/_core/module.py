@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import copyreg
+import inspect
 import threading
 import types
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,9 +16,10 @@ from pax._core.calls import scoped
 from pax._core.checks import check_class, check_tree
 from pax._core.errors import ArgumentError, PurityError
 from pax._core.guard import Draft, Permit, check_mutable, note_birth
-from pax._core.node import Node
+from pax._core.node import CHILD, Node
 from pax._core.pure import module_and_value
 from pax._core.pytree import adopt, classify, register, seal, structure
+from pax._core.structure import set_dict
 from pax._core.tree import named_submodules
 
 if TYPE_CHECKING:
@@ -48,8 +51,14 @@ class ModuleMeta(abc.ABCMeta):
             namespace["__call__"] = scoped(call)
         cls = super().__new__(mcs, name, bases, namespace, **kwargs)
         type.__setattr__(cls, "_pax_body", frozenset(namespace))
-        register(cls)
+        register(cls)  # type: ignore[arg-type]
         return cls
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """What the constructor takes, for `help` and editors."""
+        full = inspect.signature(cls.__init__)
+        return full.replace(parameters=list(full.parameters.values())[1:])
 
     if not TYPE_CHECKING:  # type checkers read the signature of __init__ instead
 
@@ -124,6 +133,8 @@ class Module(Node, metaclass=ModuleMeta):
     # -- change --------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "__orig_class__":  # `Net[int](...)`: typing notes what stood in the brackets
+            return
         draft = check_mutable(
             self.__dict__.get("_pax"), f"setting `{name}` of {type(self).__name__}"
         )
@@ -242,13 +253,12 @@ class Module(Node, metaclass=ModuleMeta):
             return False
         mine, treedef = jax.tree_util.tree_flatten(self)
         its, other_treedef = jax.tree_util.tree_flatten(other)
-        return treedef == other_treedef and all(
-            a is b for a, b in zip(mine, its, strict=True)
-        )
+        return treedef == other_treedef and all(a is b for a, b in zip(mine, its, strict=True))
 
     def __hash__(self) -> int:
         leaves, treedef = jax.tree_util.tree_flatten(self)
-        return hash((treedef, *((getattr(x, "shape", None), str(getattr(x, "dtype", type(x)))) for x in leaves)))
+        shapes = [(getattr(x, "shape", ()), getattr(x, "dtype", type(x))) for x in leaves]
+        return hash((treedef, *shapes))
 
     # -- mode, parameters, state -----------------------------------------------------------
 
@@ -274,8 +284,15 @@ class Module(Node, metaclass=ModuleMeta):
         Args:
             params: a module of the same structure; what `params.parameters()` leaves is taken.
         Raises:
+            ArgumentError: if `params` is not a module.
             StructureError: if the two trees do not line up.
         """
+        if not isinstance(params, Module):
+            raise ArgumentError(
+                f"update_parameters of {type(self).__name__} got {type(params).__name__}; "
+                "expected a module.",
+                "pass what `parameters()` of such a module returned, updated by a tree map.",
+            )
         return partition.merge(self, params.parameters())
 
     def state_dict(self) -> dict[str, Any]:
@@ -348,24 +365,21 @@ class Module(Node, metaclass=ModuleMeta):
 
     # -- copy and pickle -------------------------------------------------------------------
 
-    def __getstate__(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        attributes = {k: v for k, v in self.__dict__.items() if k != "_pax"}
-        return attributes, structure(self).names
+    def __getstate__(self) -> tuple[dict[str, Any], list[str]]:
+        entries = structure(self).entries
+        children = [k for k, v in entries.items() if v is CHILD]
+        return {k: self.__dict__[k] for k in entries}, children
 
-    def __setstate__(self, state: tuple[dict[str, Any], tuple[str, ...]]) -> None:
-        attributes, names = state
-        self.__dict__.update(attributes)
-        self.__dict__["_pax"] = classify(type(self), attributes, names)
-
-    def __reduce__(self) -> Any:
-        derived = type(self).__dict__.get("_pax_derived")
-        make = (_new_derived, derived) if derived else (_new, (type(self),))
-        return *make, self.__getstate__()
+    def __setstate__(self, state: tuple[dict[str, Any], list[str]]) -> None:
+        attributes, children = state
+        record = classify(type(self), attributes, dict.fromkeys(children, CHILD))
+        set_dict(self, {"_pax": record, **attributes})
 
 
-def _new(cls: type[Module]) -> Module:
-    return object.__new__(cls)
+def _reduce_class(cls: Any) -> Any:
+    """Pickles a class by name, or as its base and methods if `replace_method` made it."""
+    derived = cls.__dict__.get("_pax_derived")
+    return (surgery.derived_class, derived) if derived else cls.__qualname__
 
 
-def _new_derived(base: type[Module], methods: dict[str, Any]) -> Module:
-    return object.__new__(surgery.derived_class(base, methods))
+copyreg.pickle(ModuleMeta, _reduce_class)  # type: ignore[arg-type]

@@ -25,6 +25,18 @@ JAX_LEAVES = (jax.Array, np.ndarray, jax.ShapeDtypeStruct)
 CHILD_TYPES = (Node, EmptyNode, *JAX_LEAVES)
 
 
+class _Child:
+    """Marks an attribute that is a child; what it holds is not part of the structure."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "*"
+
+
+CHILD = _Child()
+
+
 def is_node(x: Any) -> TypeGuard[Node]:
     """Returns whether `x` is a module."""
     return isinstance(x, Node)
@@ -33,6 +45,17 @@ def is_node(x: Any) -> TypeGuard[Node]:
 def is_unit(x: Any) -> bool:
     """Returns whether `x` is a module or an `EmptyNode`: where a walk over a container stops."""
     return isinstance(x, (Node, EmptyNode))
+
+
+def units(tree: Any) -> list[Any]:
+    """Returns the leaves of a container, modules and `EmptyNode`s whole.
+
+    What JAX cannot take apart, a dict whose keys do not compare, is one leaf.
+    """
+    try:
+        return jax.tree_util.tree_leaves(tree, is_leaf=is_unit)
+    except ValueError:
+        return [tree]
 
 
 def is_jax_leaf(x: Any) -> bool:

@@ -129,5 +129,5 @@ def freeze(module: M) -> M:
 def unfreeze(module: M, origin: M) -> M:
     """Returns the structure of `origin` with the leaves of `module`."""
     _check_same_places(module, origin)
-    leaves = jax.tree_util.tree_leaves(module)
-    return jax.tree_util.tree_structure(origin).unflatten(leaves)
+    leaves = jax.tree_util.tree_leaves(module, is_leaf=is_empty)
+    return jax.tree_util.tree_structure(origin, is_leaf=is_empty).unflatten(leaves)

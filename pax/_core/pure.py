@@ -13,7 +13,7 @@ import jax
 from pax._core.checks import check_tree
 from pax._core.errors import ArgumentError
 from pax._core.guard import permission
-from pax._core.node import Node, is_node
+from pax._core.node import Node, is_node, units
 from pax._core.pytree import open_copy, seal
 
 M = TypeVar("M", bound=Node)
@@ -52,7 +52,7 @@ def _changes() -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], None]]]:
 
 def _modules(tree: Any) -> list[Node]:
     """Returns the outermost modules of a tree."""
-    return [x for x in jax.tree_util.tree_leaves(tree, is_leaf=is_node) if isinstance(x, Node)]
+    return [x for x in units(tree) if isinstance(x, Node)]
 
 
 def pure(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
 
 from pax._core.guard import Draft, Permit
 from pax._core.mixed import Mixed
-from pax._core.node import CHILD_TYPES, Node, is_unit
-from pax._core.structure import CHILD, Structure, set_dict, structure_of
+from pax._core.node import CHILD, CHILD_TYPES, Node, units
+from pax._core.structure import Structure, entry_key, set_dict, structure_of
 
 #: Values of these types are static without a closer look.
 _PLAIN = frozenset({bool, int, float, str, bytes, type(None), type})
 
 
-def classify(cls: type[Node], attributes: dict[str, Any], known: Collection[str]) -> Structure:
+def classify(
+    cls: type[Node],
+    attributes: Mapping[str, Any],
+    known: Mapping[str, Any],
+    last: Structure | None = None,
+) -> Structure:
     """Returns the structure of a module with these attributes.
 
     Args:
         cls: class of the module.
-        attributes: its instance dictionary.
-        known: attributes that are children already and were not assigned since: they stay so
-            whatever a tree map has put at their leaves.
+        attributes: its attributes by name.
+        known: what attributes are that were not assigned since they were looked at (`CHILD` or
+            a `Mixed`): they stay so whatever a tree map has put at their leaves.
+        last: a structure that may still hold.
     """
-    return structure_of(
-        cls,
-        {k: _entry(v, k in known) for k, v in attributes.items() if k != "_pax"},
-    )
+    return structure_of(cls, {k: _entry(v, known.get(k)) for k, v in attributes.items()}, last)
 
 
-def _entry(value: Any, was_child: bool) -> Any:
+def _entry(value: Any, was: Any = None) -> Any:
     """Returns `CHILD`, a `Mixed`, or `value` itself when it is static."""
+    if was is CHILD or (was is not None and was.still_fits(value)):
+        return was
     if type(value) in _PLAIN:
-        return CHILD if was_child else value
+        return value
     if isinstance(value, CHILD_TYPES):
         return CHILD
-    leaves = _units(value)
+    leaves = units(value)
     dynamic = sum(isinstance(x, CHILD_TYPES) for x in leaves)
     if dynamic == 0:
-        return CHILD if was_child else value
+        return value
     return CHILD if dynamic == len(leaves) else Mixed(value)
 
 
@@ -55,12 +60,16 @@ def structure(module: Node) -> Structure:
 def _current(module: Node, record: Draft | Structure) -> Structure:
     """Looks again at the attributes of a module that changes, or that holds what can change."""
     attributes = module.__dict__
-    if type(record) is Draft:
-        known = [k for k in record.known if k not in record.written]
-    else:
-        known = [k for k, v in record.entries.items() if v is CHILD]
-    found = classify(type(module), attributes, known)
-    return record if isinstance(record, Structure) and record.key == found.key else found
+    if isinstance(record, Structure):
+        attributes = {k: attributes[k] for k in record.entries}
+        return classify(type(module), attributes, _known(record), record)
+    attributes = {k: v for k, v in attributes.items() if k != "_pax"}
+    known = {k: v for k, v in record.known.items() if k not in record.written}
+    return classify(type(module), attributes, known)
+
+
+def _known(record: Structure) -> dict[str, Any]:
+    return {k: record.entries[k] for k in record.names}
 
 
 def flatten(module: Node) -> tuple[tuple[Any, ...], Structure]:
@@ -110,12 +119,12 @@ def open_copy(module: Node, permit: Permit) -> Any:
 def _open(module: Node, permit: Permit) -> None:
     """Gives leave to change a sealed module and everything under it."""
     record = structure(module)
-    foreign = []
+    foreign = {}
     for name, child in zip(record.names, record.children(module.__dict__), strict=True):
-        units = [child] if isinstance(child, CHILD_TYPES) else _units(child)
-        if not units or not all(isinstance(x, CHILD_TYPES) for x in units):
-            foreign.append(name)
-        for unit in units:
+        was = record.entries[name]
+        if entry_key(_entry(module.__dict__[name])) != entry_key(was):
+            foreign[name] = was
+        for unit in [child] if isinstance(child, CHILD_TYPES) else units(child):
             if isinstance(unit, Node):
                 _open(unit, permit)
     module.__dict__["_pax"] = Draft(permit, foreign)
@@ -124,7 +133,7 @@ def _open(module: Node, permit: Permit) -> None:
 
 def adopt(value: Any, permit: Permit) -> None:
     """Gives leave to change the modules in `value` that were made under this very permit."""
-    for unit in _units(value) if permit.born else ():
+    for unit in units(value) if permit.born else ():
         if permit.born.pop(id(unit), None) is not None:
             for child in flatten(unit)[0]:
                 adopt(child, permit)
@@ -132,16 +141,11 @@ def adopt(value: Any, permit: Permit) -> None:
             permit.opened.append(unit)
 
 
-def _units(value: Any) -> list[Any]:
-    return jax.tree_util.tree_leaves(value, is_leaf=is_unit)
-
-
 def rebuilt(module: Node, changes: dict[str, Any]) -> Any:
     """Returns a module of the same class with some attributes set, known ones or new."""
     new = object.__new__(type(module))
     record = structure(module)
-    attributes = {**module.__dict__, **changes}
-    known = [k for k in record.names if k not in changes]
-    attributes["_pax"] = classify(type(module), attributes, known)
-    set_dict(new, attributes)
+    attributes = {**{k: module.__dict__[k] for k in record.entries}, **changes}
+    known = {k: v for k, v in _known(record).items() if k not in changes}
+    set_dict(new, {"_pax": classify(type(module), attributes, known), **attributes})
     return new

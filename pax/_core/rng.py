@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pax._core.errors import ArgumentError
-from pax._core.jax_compat import is_tracing
+from pax._core.jax_compat import is_tracing, uses_raw_threefry
 
 #: The seed of a thread that never called `seed_rng_key`.
 _DEFAULT_SEED = 42
@@ -74,13 +75,26 @@ def next_rng_key() -> Array:
     return key_of(_stream.numbers.randint(1, 999_999_999))
 
 
+def key_or_next(rng_key: Any) -> Array:
+    """Returns the caller's key, checked, or the next one of the stream if it is None."""
+    if rng_key is None:
+        return next_rng_key()
+    if isinstance(rng_key, (jax.Array, np.ndarray)):
+        if jnp.issubdtype(rng_key.dtype, jax.dtypes.prng_key) and rng_key.ndim == 0:
+            return jnp.asarray(rng_key)
+        if rng_key.dtype == np.uint32 and rng_key.ndim == 1:
+            return jnp.asarray(rng_key)
+        found = f"an array of shape {rng_key.shape} and dtype {rng_key.dtype}"
+    else:
+        found = f"{rng_key!r}"
+    raise ArgumentError(
+        f"rng_key got {found}; expected one random key of JAX.",
+        "pass jax.random.key(seed), or leave it out to use the stream of pax.seed_rng_key.",
+    )
+
+
 def key_of(seed: int) -> Array:
     """Returns `jax.random.PRNGKey(seed)`, without compiling anything where that can be."""
-    config = jax.config
-    if (
-        config.jax_default_prng_impl == "threefry2x32"
-        and not config.jax_enable_custom_prng
-        and 0 <= seed < 2**32
-    ):
+    if uses_raw_threefry() and 0 <= seed < 2**32:
         return jnp.asarray(np.array([0, seed], np.uint32))
     return jax.random.PRNGKey(seed)

@@ -10,22 +10,7 @@ from typing import Any
 
 from pax._core.frozen import freeze, is_mutable, snapshot
 from pax._core.mixed import Mixed
-from pax._core.node import Node
-
-
-class _Child:
-    """Marks an attribute that is a child; what it holds is not part of the structure."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "CHILD"
-
-    def __reduce__(self) -> str:
-        return "CHILD"
-
-
-CHILD = _Child()
+from pax._core.node import CHILD, Node
 
 #: Attribute name -> `CHILD`, a `Mixed`, or the static value itself; in attribute order.
 Entries = dict[str, Any]
@@ -36,8 +21,8 @@ class Structure:
 
     Two modules of equal static part share one `Structure`, so that JAX compares and hashes a
     tree of modules by identity. Where a value may change in place (a list, or a list that mixes
-    layers and functions) the structure is not shared: it keeps a snapshot to compare by, and the
-    module is looked at again when it is flattened.
+    layers and functions) the structure is not shared: it keeps a snapshot to compare by and to
+    build from, and the module is looked at again when it is flattened.
     """
 
     __slots__ = (
@@ -88,9 +73,17 @@ class Structure:
 _shared: weakref.WeakValueDictionary[Hashable, Structure] = weakref.WeakValueDictionary()
 
 
-def structure_of(cls: type[Node], entries: Entries) -> Structure:
-    """Returns the structure of these entries, the shared one wherever values allow it."""
-    key = (cls, *((k, _entry_key(v)) for k, v in entries.items()))
+def structure_of(cls: type[Node], entries: Entries, last: Structure | None = None) -> Structure:
+    """Returns the structure of these entries, the shared one wherever values allow it.
+
+    Args:
+        cls: class of the module.
+        entries: what its attributes are.
+        last: a structure that may still hold, and is returned if it does.
+    """
+    key = (cls, *((k, entry_key(v)) for k, v in entries.items()))
+    if last is not None and last.key == key:
+        return last
     if any(type(v) is Mixed or is_mutable(v) for v in entries.values()):
         return Structure(cls, entries, key, moving=True)
     found = _shared.get(key)
@@ -99,7 +92,8 @@ def structure_of(cls: type[Node], entries: Entries) -> Structure:
     return found
 
 
-def _entry_key(value: Any) -> Hashable:
+def entry_key(value: Any) -> Hashable:
+    """Returns a key that is equal for two entries only if one can stand for the other."""
     if value is CHILD:
         return CHILD
     if type(value) is Mixed:
@@ -108,11 +102,11 @@ def _entry_key(value: Any) -> Hashable:
 
 
 def _hash(value: Any) -> int:
-    """Hashes a value so that equal values agree; what cannot be hashed counts as its class."""
+    """Hashes a value so that equal values agree; all that cannot be hashed count as one."""
     try:
         return hash(value)
     except TypeError:
-        return hash(type(value).__name__)
+        return 0
 
 
 def _getter(
@@ -135,14 +129,23 @@ set_dict: Callable[[Any, dict[str, Any]], None] = Node.__dict__["__dict__"].__se
 
 def _builder(structure: Structure, mixed: dict[str, Mixed]) -> Callable[[Iterable[Any]], Any]:
     """Returns what makes a module from its children: generated code with one dict display."""
-    entries = structure.entries
-    layout = tuple((k, v is CHILD or type(v) is Mixed) for k, v in entries.items())
-    static = tuple(v for k, v in entries.items() if v is not CHILD and type(v) is not Mixed)
-    build = _build_factory(layout)(structure.cls, structure, static, object.__new__, set_dict)
-    if not mixed:
+    layout = tuple((k, v is CHILD or type(v) is Mixed) for k, v in structure.entries.items())
+    static = {k: v for k, v in structure.compared.items() if k not in structure.names}
+    new, values = object.__new__, tuple(static.values())
+    build = _build_factory(layout)(structure.cls, structure, values, new, set_dict)
+    if not structure.moving:
         return build
     fill = [mixed[k].fill if k in mixed else lambda child: child for k in structure.names]
-    return lambda children: build([f(c) for f, c in zip(fill, children, strict=True)])
+    mutable = [k for k, v in static.items() if is_mutable(v)]
+
+    def build_anew(children: Iterable[Any]) -> Any:
+        """Builds a module that shares no container with another."""
+        module = build([f(c) for f, c in zip(fill, children, strict=True)])
+        for k in mutable:
+            module.__dict__[k] = snapshot(static[k])
+        return module
+
+    return build_anew
 
 
 @functools.cache

@@ -33,7 +33,7 @@ def map_submodules(module: M, fn: Callable[[Any], Any], **changes: Any) -> M:
     return rebuilt(module, changes)
 
 
-def apply(module: M, fn: Callable[[Any], Any]) -> Any:
+def apply(module: Node, fn: Callable[[Any], Any]) -> Any:
     """Returns the tree with `fn` applied to every module, from the leaves up, the root last."""
     return fn(apply_submodules(module, fn))
 
@@ -69,7 +69,7 @@ def replace(module: M, changes: dict[str, Any], new_names: bool) -> M:
     return new
 
 
-def replace_node(module: M, node: Any, value: Any) -> M:
+def replace_node(module: Node, node: Any, value: Any) -> Any:
     """Returns a new tree with the one place where `node` stands (by identity) holding `value`."""
     found = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, TypeVar
 
 import jax
@@ -63,7 +64,7 @@ class _Loading:
             return self.module(child, state, path)
         if is_jax_leaf(child):
             return self.array(child, state, path)
-        if child is None or isinstance(child, EmptyNode):
+        if state is None and (child is None or isinstance(child, EmptyNode)):
             return child
         if isinstance(child, (list, tuple)) and isinstance(state, (list, tuple)):
             if len(child) == len(state):
@@ -74,12 +75,11 @@ class _Loading:
             for key in state:
                 if key not in child:
                     self.problems.append(f"{_join(path, str(key))}: unknown")
-            return {
-                k: self.value(v, state[k], _join(path, str(k)))
-                if k in state
-                else self.missing(v, _join(path, str(k)))
-                for k, v in child.items()
-            }
+            loaded = copy.copy(child)
+            for k, v in child.items():
+                where = _join(path, str(k))
+                loaded[k] = self.value(v, state[k], where) if k in state else self.missing(v, where)
+            return loaded
         elif jax.tree_util.tree_structure(_to_state(child)) == jax.tree_util.tree_structure(state):
             leaves, treedef = jax.tree_util.tree_flatten(child)
             states = jax.tree_util.tree_leaves(state)

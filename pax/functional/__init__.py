@@ -1,0 +1,17 @@
+"""The face of the array functions."""
+
+from pax.functional.attention import dot_product_attention as dot_product_attention
+from pax.functional.convolution import conv as conv
+from pax.functional.convolution import conv_transpose as conv_transpose
+from pax.functional.dense import linear as linear
+from pax.functional.dropout import dropout as dropout
+from pax.functional.embedding import embed as embed
+from pax.functional.normalization import group_normalize as group_normalize
+from pax.functional.normalization import moments as moments
+from pax.functional.normalization import normalize as normalize
+from pax.functional.pooling import avg_pool as avg_pool
+from pax.functional.pooling import max_pool as max_pool
+from pax.functional.recurrent import gru_gates as gru_gates
+from pax.functional.recurrent import gru_step as gru_step
+from pax.functional.recurrent import lstm_step as lstm_step
+from pax.functional.recurrent import vanilla_rnn_step as vanilla_rnn_step

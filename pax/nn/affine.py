@@ -1,0 +1,80 @@
+"""Scale and offset of the normalisation layers: the layer's own, or given at the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Array
+
+from pax import initializers
+from pax._core import ArgumentError, ShapeError, key_or_next
+from pax.nn import expect, keys
+
+
+def create(
+    module: Any, num_channels: int, scale_init: Any, offset_init: Any, rng_key: Any
+) -> tuple[Array | None, Array | None]:
+    """Returns the layer's own scale and offset, None where it has none.
+
+    Args:
+        module: the layer, with `create_scale` and `create_offset`.
+        num_channels: their size.
+        scale_init: initializer of the scale, or None for ones.
+        offset_init: initializer of the offset, or None for zeros.
+        rng_key: random key of the initial values, or None.
+    """
+    layer = type(module).__name__
+    for part, init in (("scale", scale_init), ("offset", offset_init)):
+        expect.initializer(layer, f"{part}_init", init)
+        if init is not None and not getattr(module, f"create_{part}"):
+            raise ArgumentError(
+                f"{layer} got {part}_init although create_{part} is False.",
+                f"leave {part}_init out, or set create_{part}=True.",
+            )
+    drawn = scale_init is not None or offset_init is not None
+    scale_key, offset_key = keys.for_parts(key_or_next(rng_key), 2) if drawn else (None, None)
+    shape = (num_channels,)
+    scale = (scale_init or initializers.ones)(scale_key, shape) if module.create_scale else None
+    offset = (
+        (offset_init or initializers.zeros)(offset_key, shape) if module.create_offset else None
+    )
+    return scale, offset
+
+
+def choose(
+    module: Any, x: Array, scale: Any, offset: Any, channel_axis: int
+) -> tuple[Array | None, Array | None]:
+    """Returns scale and offset with the rank of `x`: the layer's own, or those of the call."""
+    return (
+        _choose(module, "scale", x, scale, channel_axis),
+        _choose(module, "offset", x, offset, channel_axis),
+    )
+
+
+def _choose(module: Any, part: str, x: Array, given: Any, channel_axis: int) -> Array | None:
+    own = getattr(module, part)
+    if own is not None and given is not None:
+        raise ArgumentError(
+            f"{module!r} got a {part} at the call although it has its own.",
+            f"build it with create_{part}=False, or leave {part} out.",
+        )
+    if own is not None:
+        shape = [1] * x.ndim
+        shape[channel_axis] = -1
+        return own.reshape(shape)
+    if given is None:
+        return None
+    given = expect.floating(module, given, part)
+    if not _is_broadcastable(given.shape, x.shape):
+        raise ShapeError(
+            f"{module!r} got a {part} of shape {given.shape} for input of shape {x.shape}; "
+            "expected a shape that broadcasts to the input's.",
+            f"give one {part} a channel and reshape it to the axes of the input.",
+        )
+    return given.reshape((1,) * (x.ndim - given.ndim) + given.shape)
+
+
+def _is_broadcastable(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(shape) <= len(to) and all(
+        a in (1, b) for a, b in zip(reversed(shape), reversed(to), strict=False)
+    )

@@ -1,0 +1,232 @@
+"""What layers expect of their arguments and inputs, and the errors when it is not so."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pax._core import ArgumentError, CallError, DtypeError, Module, ShapeError
+
+#: Creates a parameter: `init(rng_key, shape) -> array`.
+Initializer = Callable[..., Any]
+
+
+def sizes(layer: str, **values: Any) -> None:
+    """Raises unless every value is an integer of at least 1."""
+    for name, value in values.items():
+        if not is_int(value) or value < 1:
+            raise ArgumentError(
+                f"{layer} got {name}={value!r}; expected an integer of at least 1.",
+                f"set {name} to a positive integer.",
+            )
+
+
+def is_int(value: Any) -> bool:
+    """Returns whether a value is an integer, and not a truth value."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def integer(layer: str, name: str, value: Any) -> None:
+    """Raises unless a value is an integer."""
+    if not is_int(value):
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}; expected an integer.",
+            f"write {name}=42.",
+        )
+
+
+def rate(layer: str, name: str, value: Any, *, may_be_one: bool) -> None:
+    """Raises unless a value is a number from 0 to 1, with or without 1 itself."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    upper = "1]" if may_be_one else "1)"
+    if not is_number or not 0.0 <= value <= 1.0 or (value == 1.0 and not may_be_one):
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}; expected a number in [0, {upper}.",
+            f"write {name}=0.9." if may_be_one else f"write {name}=0.1.",
+        )
+
+
+def positive(layer: str, name: str, value: Any) -> None:
+    """Raises unless a value is a positive, finite number."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    if not is_number or not 0.0 < value < float("inf"):
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}; expected a positive number.",
+            f"set {name} to a positive number.",
+        )
+
+
+def axis(layer: str, value: Any) -> int | slice | tuple[int, ...]:
+    """Returns an argument that names axes: an int, a slice, or a sequence of ints as a tuple."""
+    if is_int(value) or isinstance(value, slice):
+        return value
+    if isinstance(value, Sequence) and len(value) > 0 and all(map(is_int, value)):
+        return tuple(map(operator.index, value))
+    raise ArgumentError(
+        f"{layer} got axis={value!r}; expected an int, a slice, or a sequence of ints.",
+        "write axis=-1 for the last axis, or axis=slice(1, None) for all but the first.",
+    )
+
+
+def size_tuple(layer: str, name: str, value: Any, n: int) -> tuple[int, ...]:
+    """Returns an argument that is one integer, or one for each of `n` axes, as a tuple."""
+    items = (value,) * n if is_int(value) else value
+    if (
+        not isinstance(items, Sequence)
+        or isinstance(items, str)
+        or len(items) != n
+        or not all(is_int(x) and x >= 1 for x in items)
+    ):
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}; expected a positive integer or {n} of them.",
+            f"write {name}=3 or {name}={tuple([3] * n)}.",
+        )
+    return tuple(map(operator.index, items))
+
+
+def padding(layer: str, value: Any, n: int) -> str | tuple[tuple[int, int], ...]:
+    """Returns a padding argument as "SAME", "VALID" or a tuple of pairs."""
+    if isinstance(value, str):
+        if value.upper() in ("SAME", "VALID"):
+            return value.upper()
+    elif isinstance(value, Sequence) and len(value) == n and all(map(_is_pair, value)):
+        return tuple((operator.index(a), operator.index(b)) for a, b in value)
+    raise ArgumentError(
+        f"{layer} got padding={value!r}; expected 'SAME', 'VALID' or {n} pairs of sizes "
+        "(before, after).",
+        f"write padding='SAME' or padding={[(1, 1)] * n}.",
+    )
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence) and len(value) == 2 and all(is_int(x) and x >= 0 for x in value)
+    )
+
+
+def one_of(layer: str, name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises unless a value is one of the choices."""
+    if value not in choices:
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}; expected one of {', '.join(map(repr, choices))}.",
+            f"write {name}={choices[0]!r}.",
+        )
+
+
+def initializer(layer: str, name: str, value: Any) -> None:
+    """Raises unless a value can be called as an initializer, or is None."""
+    if value is not None and not callable(value):
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}, which cannot be called.",
+            f"pass a function of (rng_key, shape): {name}=jax.nn.initializers.normal(0.02).",
+        )
+
+
+def array(module: Module, x: Any, what: str = "input") -> Array:
+    """Returns `x` as a JAX array; raises if it is not an array at all."""
+    if not isinstance(x, (jax.Array, np.ndarray, np.generic)):
+        raise DtypeError(
+            f"{module!r} got {what} of type {type(x).__name__}; expected an array.",
+            "convert it first: jnp.asarray(x).",
+        )
+    return jnp.asarray(x)
+
+
+def floating(module: Module, x: Any, what: str = "input") -> Array:
+    """Returns `x` as a JAX array; raises if its numbers are not floating."""
+    x = array(module, x, what)
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise DtypeError(
+            f"{module!r} got {what} of dtype {x.dtype}; expected a floating dtype.",
+            "convert it first: x.astype(jnp.float32), and scale images to about [-1, 1].",
+        )
+    return x
+
+
+def last_axis(module: Module, x: Array, size: int, argument: str, what: str = "input") -> None:
+    """Raises unless the last axis of `x` has this size, an argument of the layer."""
+    if x.ndim < 1 or x.shape[-1] != size:
+        has = x.shape[-1] if x.ndim else None
+        raise ShapeError(
+            f"{module!r} got {what} of shape {x.shape}; expected (..., {size}).",
+            f"the layer before gives {has} features; build this one with {argument}={has}."
+            if has
+            else f"give it a last axis of size {size}.",
+        )
+
+
+def channels(module: Module, x: Array, data_format: str, size: int, argument: str) -> None:
+    """Raises unless `x` has the rank of the data format and this many channels."""
+    axis = data_format.index("C")
+    if x.ndim != len(data_format):
+        wanted = ", ".join(str(size) if i == axis else c for i, c in enumerate(data_format))
+        raise ShapeError(
+            f"{module!r} got input of shape {x.shape}; expected {data_format}, ({wanted}).",
+            "add the batch axis with x[None]."
+            if x.ndim == len(data_format) - 1
+            else f"reshape the input to {len(data_format)} axes.",
+        )
+    if x.shape[axis] != size:
+        has = x.shape[axis]
+        raise ShapeError(
+            f"{module!r} got input of shape {x.shape}: {has} channels in {data_format}; "
+            f"expected {size}.",
+            f"build the layer with {argument}={has}, or with the data_format of the input."
+            if has
+            else "give it an input that is not empty.",
+        )
+
+
+def resolved_axes(module: Module, x: Array, axis: int | slice | tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the axes of `x` that an `axis` argument names; raises if they do not fit."""
+    if isinstance(axis, slice):
+        axes = tuple(range(x.ndim)[axis])
+    else:
+        axes = axis if isinstance(axis, tuple) else (axis,)
+    if not axes or not all(-x.ndim <= a < x.ndim for a in axes):
+        raise ShapeError(
+            f"{module!r} got input of shape {x.shape}, which has no axes {axis}.",
+            "choose axes that the input has.",
+        )
+    resolved = tuple(sorted({a % x.ndim for a in axes}))
+    if any(x.shape[a] == 0 for a in resolved):
+        raise ShapeError(
+            f"{module!r} got input of shape {x.shape}, which is empty along the axes to "
+            "normalise over and has no mean there.",
+            "leave empty inputs out.",
+        )
+    return resolved
+
+
+S = TypeVar("S", bound=tuple)
+
+
+def step_input(module: Module, x: Any, size: int) -> Array:
+    """Returns the input of a recurrent step as a JAX array, checked."""
+    x = floating(module, x)
+    last_axis(module, x, size, "input_dim")
+    return x
+
+
+def state(module: Module, value: Any, kind: type[S], x: Array, size: int) -> S:
+    """Returns the state of a recurrent cell; raises if it is another thing or does not fit `x`."""
+    name = kind.__name__
+    if not isinstance(value, kind):
+        raise CallError(
+            f"{module!r} got a state of type {type(value).__name__}; expected {name}.",
+            "call it as `state, y = cell(state, x)`, first with cell.initial_state(batch_size).",
+        )
+    for field, part in zip(kind._fields, value, strict=True):  # type: ignore[attr-defined]
+        if jnp.shape(part) != (*x.shape[:-1], size):
+            raise ShapeError(
+                f"{module!r} got {name}.{field} of shape {jnp.shape(part)} with input of shape "
+                f"{x.shape}; expected {(*x.shape[:-1], size)}.",
+                f"start with cell.initial_state({x.shape[0] if x.ndim > 1 else 1}).",
+            )
+    return value

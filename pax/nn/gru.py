@@ -1,0 +1,90 @@
+"""The GRU cell."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from pax import functional as F
+from pax._core import ParameterModule
+from pax.nn import expect, keys
+from pax.nn.linear import Linear
+
+
+class GRUState(NamedTuple):
+    """State of a `GRU`: `hidden`, shape [..., hidden_dim]."""
+
+    hidden: Float[Array, "*batch hidden_dim"]
+
+
+class GRU(ParameterModule):
+    """A gated recurrent unit, fully gated.
+
+    z, r = split(sigmoid([x, h] W + b)), with W and b those of `xh_zr_fc`;
+    h' = (1 - z) h + z tanh([x, r h] V + c), with V and c those of `xh_h_fc`. The output is h'.
+
+    Args:
+        input_dim: size of the last axis of the input.
+        hidden_dim: size of the state and of the output.
+        rng_key: random key of the initial values; by default keys of `pax.next_rng_key()`.
+        name: name of the module.
+    Raises:
+        ArgumentError: if a size is not a positive integer.
+    Example:
+        >>> gru = pax.GRU(3, 4)
+        >>> state, y = gru(gru.initial_state(2), jnp.ones((2, 3)))
+        >>> y.shape
+        (2, 4)
+    Source: Cho et al., "Learning phrase representations using RNN encoder-decoder for
+        statistical machine translation", 2014 (arXiv 1406.1078).
+    """
+
+    xh_zr_fc: Linear
+    xh_h_fc: Linear
+
+    def __init__(
+        self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        expect.sizes("GRU", input_dim=input_dim, hidden_dim=hidden_dim)
+        self.input_dim = input_dim
+        self.hidden_dim = hidden_dim
+        zr_key, h_key = keys.for_parts(rng_key, 2)
+        self.xh_zr_fc = Linear(input_dim + hidden_dim, 2 * hidden_dim, rng_key=zr_key)
+        self.xh_h_fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=h_key)
+
+    def initial_state(self, batch_size: int) -> GRUState:
+        """Returns a state of zeros.
+
+        Args:
+            batch_size: B.
+        Returns:
+            `hidden` of shape [B, hidden_dim].
+        """
+        return GRUState(jnp.zeros((batch_size, self.hidden_dim)))
+
+    def __call__(
+        self, state: GRUState, x: Float[ArrayLike, "*batch input_dim"]
+    ) -> tuple[GRUState, Float[Array, "*batch {self.hidden_dim}"]]:
+        """Does one step.
+
+        Args:
+            state: the state before, `hidden` of shape [..., hidden_dim].
+            x: input, shape [..., input_dim].
+        Returns:
+            The state after, and the output, shape [..., hidden_dim].
+        Raises:
+            CallError: if state is not a GRUState.
+            ShapeError: if shapes do not fit.
+        """
+        x = expect.step_input(self, x, self.input_dim)
+        hidden = expect.state(self, state, GRUState, x, self.hidden_dim).hidden
+        update, reset = F.gru_gates(self.xh_zr_fc(jnp.concatenate([x, hidden], axis=-1)))
+        candidate = self.xh_h_fc(jnp.concatenate([x, reset * hidden], axis=-1))
+        hidden = F.gru_step(hidden, update, candidate)
+        return GRUState(hidden), hidden
+
+    def __repr__(self) -> str:
+        return self._repr({"input_dim": self.input_dim, "hidden_dim": self.hidden_dim})

@@ -1,0 +1,26 @@
+"""Random keys for the parts of a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from pax._core import key_or_next
+
+
+def for_weight_and_bias(rng_key: Any, b_init: Any) -> tuple[Any, Any]:
+    """Returns the keys of a weight and of a bias.
+
+    Only a bias that is drawn needs a key of its own; splitting one for zeros would cost more
+    time than the zeros.
+    """
+    key = key_or_next(rng_key)
+    if b_init is None:
+        return key, key
+    return tuple(jax.random.split(key))
+
+
+def for_parts(rng_key: Any, n: int) -> list[Any]:
+    """Returns `n` keys for layers inside a layer; each draws the next one itself if None."""
+    return [None] * n if rng_key is None else list(jax.random.split(key_or_next(rng_key), n))

@@ -1,0 +1,60 @@
+"""A function as a module."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from pax._core import ArgumentError, Module
+
+
+class Lambda(Module):
+    """A module that calls a function.
+
+    Args:
+        func: what to call; it may be a jitted function, a `functools.partial`, a lambda.
+        name: name of the module.
+    Raises:
+        ArgumentError: if func cannot be called.
+    Example:
+        >>> net = pax.Lambda(jax.nn.relu)
+        >>> print(net.summary())
+        x => relu(x)
+        >>> net(jnp.array(-1))
+        Array(0, dtype=int32, weak_type=True)
+    """
+
+    def __init__(self, func: Callable[..., Any], name: str | None = None) -> None:
+        super().__init__(name=name)
+        if not callable(func):
+            raise ArgumentError(
+                f"Lambda got {func!r}, which cannot be called.",
+                "pass a function: pax.Lambda(jax.nn.relu).",
+            )
+        self.func = func
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns what the function returns.
+
+        Args:
+            args: passed on.
+            kwargs: passed on.
+        """
+        return self.func(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        name = f"({self.name}) " if self.name is not None else ""
+        return f"{name}x => {_call_text(self.func)}"
+
+
+def _call_text(func: Any) -> str:
+    """Returns a call of the function on `x` as text, with what a partial has bound already."""
+    bound: list[str] = []
+    named: list[str] = []
+    while isinstance(func, functools.partial):
+        bound = [repr(a) for a in func.args] + bound
+        named = [f"{k}={v!r}" for k, v in func.keywords.items()] + named
+        func = func.func
+    name = getattr(func, "__name__", None) or type(func).__name__
+    return f"{name}({', '.join([*bound, 'x', *named])})"

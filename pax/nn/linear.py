@@ -1,0 +1,79 @@
+"""The dense layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Array, ArrayLike, Num
+
+from pax import functional as F
+from pax import initializers
+from pax._core import ParameterModule
+from pax.nn import expect, keys
+
+
+class Linear(ParameterModule):
+    """A dense layer over the last axis.
+
+    y = x W + b, with W of shape [in_dim, out_dim] and b of shape [out_dim].
+
+    Args:
+        in_dim: size of the last axis of the input.
+        out_dim: size of the last axis of the output.
+        with_bias: whether b is added; without it, `bias` is None.
+        w_init: draws W as `w_init(rng_key, shape)`; by default with variance 1 / in_dim
+            (`pax.initializers.lecun_normal()`).
+        b_init: draws b; zeros by default.
+        rng_key: random key of the initial values; by default the next of `pax.next_rng_key()`.
+        name: name of the module.
+    Raises:
+        ArgumentError: if a size is not a positive integer, or an initializer cannot be called.
+    Example:
+        >>> pax.Linear(3, 4)(jnp.ones((2, 3))).shape
+        (2, 4)
+    """
+
+    weight: Num[Array, "in_dim out_dim"]
+    bias: Num[Array, "out_dim"] | None
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        with_bias: bool = True,
+        w_init: expect.Initializer | None = None,
+        b_init: expect.Initializer | None = None,
+        *,
+        rng_key: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        expect.sizes("Linear", in_dim=in_dim, out_dim=out_dim)
+        expect.initializer("Linear", "w_init", w_init)
+        expect.initializer("Linear", "b_init", b_init)
+        self.in_dim = in_dim
+        self.out_dim = out_dim
+        self.with_bias = with_bias
+        w_key, b_key = keys.for_weight_and_bias(rng_key, b_init)
+        self.weight = (w_init or initializers.lecun_normal())(w_key, (in_dim, out_dim))
+        self.bias = (b_init or initializers.zeros)(b_key, (out_dim,)) if with_bias else None
+
+    def __call__(self, x: Num[ArrayLike, "*batch in_dim"]) -> Num[Array, "*batch {self.out_dim}"]:
+        """Applies the layer.
+
+        Args:
+            x: input, shape [..., in_dim].
+        Returns:
+            Shape [..., out_dim].
+        Raises:
+            DtypeError: if x is not an array.
+            ShapeError: if the last axis of x is not in_dim.
+        """
+        x = expect.array(self, x)
+        expect.last_axis(self, x, self.in_dim, "in_dim")
+        return F.linear(x, self.weight, self.bias)
+
+    def __repr__(self) -> str:
+        return self._repr(
+            {"in_dim": self.in_dim, "out_dim": self.out_dim, "with_bias": self.with_bias}
+        )

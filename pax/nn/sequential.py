@@ -1,0 +1,92 @@
+"""Layers one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from pax._core import ArgumentError, Module
+from pax.nn.lambda_module import Lambda
+
+
+class Sequential(Module):
+    """Calls layers in order, each on the output of the one before.
+
+    Args:
+        layers: modules, and functions of one array; a function is wrapped in `pax.Lambda`.
+        name: name of the module.
+    Raises:
+        ArgumentError: if a layer cannot be called.
+    Example:
+        >>> net = pax.Sequential(pax.Linear(2, 32), jax.nn.relu, pax.Linear(32, 3))
+        >>> print(net.summary())
+        Sequential
+        ├── Linear(in_dim=2, out_dim=32, with_bias=True)
+        ├── x => relu(x)
+        └── Linear(in_dim=32, out_dim=3, with_bias=True)
+        >>> net(jnp.ones((3, 2))).shape
+        (3, 3)
+    """
+
+    modules: tuple[Module, ...]
+
+    def __init__(self, *layers: Module | Callable[..., Any], name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.modules = tuple(_as_module(i, layer) for i, layer in enumerate(layers))
+
+    def __call__(self, x: Any) -> Any:
+        """Calls the layers in order.
+
+        Args:
+            x: input of the first layer.
+        Returns:
+            Output of the last layer; x itself if there is none.
+        """
+        for module in self.modules:
+            x = module(x)  # type: ignore[operator]
+        return x
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """Returns a layer, or a `Sequential` of the layers of a slice."""
+        if isinstance(index, slice):
+            return Sequential(*self.modules[index], name=self.name)
+        return self.modules[index]
+
+    def set(self, index: int, value: Module | Callable[..., Any]) -> Self:
+        """Returns a new `Sequential` with one layer replaced.
+
+        Args:
+            index: place of the layer, negative from the end.
+            value: the new layer.
+        Raises:
+            ArgumentError: if value cannot be called, or there is no such place.
+        """
+        if not -len(self) <= index < len(self):
+            raise ArgumentError(
+                f"Sequential.set got index {index}; it has {len(self)} layers.",
+                "use `sequential >> layer` to append one.",
+            )
+        modules = list(self.modules)
+        modules[index] = _as_module(index, value)
+        return self.replace(modules=tuple(modules))
+
+    def __rshift__(self, layer: Module | Callable[..., Any]) -> Self:
+        """`sequential >> layer` is a new `Sequential` with the layer appended."""
+        return self.replace(modules=(*self.modules, _as_module(len(self), layer)))
+
+
+def _as_module(index: int, layer: Any) -> Module:
+    if not callable(layer):
+        raise ArgumentError(
+            f"Sequential got {layer!r} of type {type(layer).__name__} as layer {index}, which "
+            "cannot be called.",
+            "pass modules and functions: pax.Sequential(pax.Linear(2, 3), jax.nn.relu); "
+            "spread a list with *layers.",
+        )
+    return layer if isinstance(layer, Module) else Lambda(layer)

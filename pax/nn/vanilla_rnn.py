@@ -1,0 +1,83 @@
+"""The plain recurrent cell."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from pax import functional as F
+from pax._core import ParameterModule
+from pax.nn import expect
+from pax.nn.linear import Linear
+
+
+class VanillaRNNState(NamedTuple):
+    """State of a `VanillaRNN`: `hidden`, shape [..., hidden_dim]."""
+
+    hidden: Float[Array, "*batch hidden_dim"]
+
+
+class VanillaRNN(ParameterModule):
+    """A recurrent cell with one tanh layer.
+
+    h' = tanh([x, h] W + b), with W and b those of `fc`; the output is h'.
+
+    Args:
+        input_dim: size of the last axis of the input.
+        hidden_dim: size of the state and of the output.
+        rng_key: random key of the initial values; by default the next of `pax.next_rng_key()`.
+        name: name of the module.
+    Raises:
+        ArgumentError: if a size is not a positive integer.
+    Example:
+        >>> rnn = pax.VanillaRNN(3, 4)
+        >>> state, y = rnn(rnn.initial_state(2), jnp.ones((2, 3)))
+        >>> y.shape
+        (2, 4)
+    Source: Elman, "Finding structure in time", 1990.
+    """
+
+    fc: Linear
+
+    def __init__(
+        self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        expect.sizes("VanillaRNN", input_dim=input_dim, hidden_dim=hidden_dim)
+        self.input_dim = input_dim
+        self.hidden_dim = hidden_dim
+        self.fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=rng_key)
+
+    def initial_state(self, batch_size: int) -> VanillaRNNState:
+        """Returns a state of zeros.
+
+        Args:
+            batch_size: B.
+        Returns:
+            `hidden` of shape [B, hidden_dim].
+        """
+        return VanillaRNNState(jnp.zeros((batch_size, self.hidden_dim)))
+
+    def __call__(
+        self, state: VanillaRNNState, x: Float[ArrayLike, "*batch input_dim"]
+    ) -> tuple[VanillaRNNState, Float[Array, "*batch {self.hidden_dim}"]]:
+        """Does one step.
+
+        Args:
+            state: the state before, `hidden` of shape [..., hidden_dim].
+            x: input, shape [..., input_dim].
+        Returns:
+            The state after, and the output, shape [..., hidden_dim].
+        Raises:
+            CallError: if state is not a VanillaRNNState.
+            ShapeError: if shapes do not fit.
+        """
+        x = expect.step_input(self, x, self.input_dim)
+        hidden = expect.state(self, state, VanillaRNNState, x, self.hidden_dim).hidden
+        hidden = F.vanilla_rnn_step(self.fc(jnp.concatenate([x, hidden], axis=-1)))
+        return VanillaRNNState(hidden), hidden
+
+    def __repr__(self) -> str:
+        return self._repr({"input_dim": self.input_dim, "hidden_dim": self.hidden_dim})
