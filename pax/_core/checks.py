@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from pax._core.errors import StructureError
+from pax._core.frozen import is_plain
 from pax._core.mixed import Mixed
 from pax._core.node import CHILD, JAX_LEAVES, Node, is_jax_leaf, units
 from pax._core.pytree import flatten
@@ -83,6 +84,8 @@ def _has_repeat(modules: list[tuple[str, Any]]) -> bool:
 
 def _check_not_hidden(module: Node, value: Any) -> None:
     """Raises if a static value holds a module in a place that JAX cannot see."""
+    if is_plain(value):
+        return
     if isinstance(value, Mixed):
         statics: Iterable[Any] = value.static
     elif isinstance(value, (list, tuple, dict)):

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from pax._core.frozen import same
 from pax._core.node import CHILD, Node, is_jax_leaf
 from pax._core.pytree import structure
 from pax._core.tree import dotted
@@ -38,8 +39,8 @@ def _difference(a: Any, b: Any, path: str) -> tuple[str, str, str] | None:
         found = _difference(x, y, f"{path}.{key}".lstrip("."))
         if found is not None:
             return found
-    same = jax.tree_util.tree_structure(a) == jax.tree_util.tree_structure(b)
-    return None if same else (path, repr(a), repr(b))
+    equal = jax.tree_util.tree_structure(a) == jax.tree_util.tree_structure(b)
+    return None if equal else (path, repr(a), repr(b))
 
 
 def _static_difference(a: Node, b: Node, path: str) -> tuple[str, str, str] | None:
@@ -51,7 +52,7 @@ def _static_difference(a: Node, b: Node, path: str) -> tuple[str, str, str] | No
             return where, "no such attribute", _entry(its[name])
         if name not in its:
             return where, _entry(mine[name]), "no such attribute"
-        if mine[name] is not its[name] and mine[name] != its[name]:
+        if not same(mine[name], its[name]):
             return where, _entry(mine[name]), _entry(its[name])
     if list(mine) != list(its):
         return path, f"attributes {', '.join(mine)}", f"attributes {', '.join(its)}"

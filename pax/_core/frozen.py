@@ -1,12 +1,14 @@
-"""Exact, hashable keys of static attribute values."""
+"""Static attribute values: when two are the same, and when one may change in place."""
 
 from __future__ import annotations
 
 import collections
 import copy
 import types
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
+
+import numpy as np
 
 #: Types whose instances are the same when they are equal, as long as the type is the same.
 _BY_VALUE = frozenset({bool, int, str, bytes, type(None)})
@@ -31,12 +33,20 @@ def freeze(value: Any) -> Hashable:
     if kind is float or kind is complex:
         return kind, repr(value)
     if _is_tuple(value) or isinstance(value, (list, collections.deque, bytearray)):
-        return (kind, *map(freeze, value))
+        return kind, _freeze_all(value)
     if isinstance(value, dict):
-        return (kind, *((freeze(k), freeze(v)) for k, v in value.items()))
+        return kind, _freeze_all(value), _freeze_all(value.values())
     if isinstance(value, (set, frozenset)):
         return kind, frozenset(map(freeze, value))
     return kind, id(value)
+
+
+def _freeze_all(values: Collection[Any]) -> Hashable:
+    """Freezes many values; a vocabulary of one plain type without a step of Python for each."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= _BY_VALUE:
+        return kinds.pop(), *values
+    return tuple(map(freeze, values))
 
 
 def _is_tuple(value: Any) -> bool:
@@ -44,12 +54,31 @@ def _is_tuple(value: Any) -> bool:
     return type(value) is tuple or (isinstance(value, tuple) and hasattr(value, "_fields"))
 
 
+def same(a: Any, b: Any) -> bool:
+    """Returns `a == b`; what cannot be compared, or only item by item, is not the same."""
+    if a is b:
+        return True
+    try:
+        equal = a == b
+    except Exception:
+        return False
+    return isinstance(equal, (bool, np.bool_)) and bool(equal)
+
+
+def is_plain(value: Any) -> bool:
+    """Returns whether `value` is a number, text or function, or a container of nothing else."""
+    kind = type(value)
+    if kind in _FIXED:
+        return True
+    if kind is dict:
+        return _FIXED.issuperset(map(type, value.values()))
+    return kind in (list, tuple, set) and _FIXED.issuperset(map(type, value))
+
+
 def is_mutable(value: Any) -> bool:
     """Returns whether a container that can change in place is, or is inside, `value`."""
-    if type(value) in _FIXED:
-        return False
     if _is_tuple(value):
-        return any(map(is_mutable, value))
+        return not is_plain(value) and any(map(is_mutable, value))
     return isinstance(value, _MUTABLE)
 
 
@@ -61,6 +90,8 @@ def snapshot(value: Any) -> Any:
         items = map(snapshot, value)
         return value._make(items) if hasattr(value, "_fields") else tuple(items)  # type: ignore[attr-defined]
     copied = copy.copy(value)
+    if is_plain(copied):
+        return copied
     if isinstance(copied, dict):
         for k, v in copied.items():
             copied[k] = snapshot(v)

@@ -66,7 +66,7 @@ def permission() -> Iterator[Permit]:
     try:
         yield permit
     finally:
-        _permits.stack.pop()
+        _permits.stack.remove(permit)
         permit.end()
 
 
@@ -74,6 +74,10 @@ def note_birth(module: Node) -> None:
     """Tells the innermost permit of this thread, if there is one, of a new module."""
     if _permits.stack:
         _permits.stack[-1].born[id(module)] = module
+
+
+#: A mapping without entries.
+NOTHING: Mapping[str, Any] = types.MappingProxyType({})
 
 
 class Draft:
@@ -91,7 +95,7 @@ class Draft:
     moving = True
 
     def __init__(
-        self, permit: Permit, known: Mapping[str, Any] = types.MappingProxyType({})
+        self, permit: Permit, known: Mapping[str, Any] = NOTHING
     ) -> None:
         self.permit = permit
         self.known = known

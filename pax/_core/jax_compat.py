@@ -1,27 +1,71 @@
-"""The only file that touches what JAX does not document as stable."""
+"""The only file that touches what JAX does not document as stable.
+
+`jax.extend` is imported at the first use: it loads Pallas, a third of the time that `import pax`
+may take.
+"""
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.extend.core
 
-#: What the trace state looks like outside every transformation.
-_EAGER = jax.extend.core.get_opaque_trace_state()
+
+@functools.cache
+def _trace_state_getter() -> Callable[[], Any]:
+    import jax.extend.core
+
+    return jax.extend.core.get_opaque_trace_state
 
 
 def trace_state() -> Any:
     """Returns a value that is equal for two calls made inside the same JAX trace."""
-    return jax.extend.core.get_opaque_trace_state()
+    return _trace_state_getter()()
+
+
+@functools.cache
+def _eager_state() -> Any:
+    """Returns the trace state outside every transformation: that of a new thread."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(trace_state()))
+    thread.start()
+    thread.join()
+    return found[0]
 
 
 def is_tracing() -> bool:
     """Returns whether a JAX transformation is tracing on this thread now."""
-    return jax.extend.core.get_opaque_trace_state() != _EAGER
+    return trace_state() != _eager_state()
 
 
 def uses_raw_threefry() -> bool:
     """Returns whether `jax.random.PRNGKey` makes raw keys of the default generator."""
     config: Any = jax.config  # the options are not declared to type checkers
     return config.jax_default_prng_impl == "threefry2x32" and not config.jax_enable_custom_prng
+
+
+def define_prng(name: str, key_words: int, random_bits: Callable[..., Any]) -> Any:
+    """Returns a generator for typed keys that only draws bits; it cannot be seeded or split.
+
+    Args:
+        name: name of the generator.
+        key_words: number of 32-bit words in a key.
+        random_bits: `random_bits(words, bit_width, shape)` returns unsigned integers.
+    """
+    import jax.extend.random
+
+    def never(*_: Any) -> Any:
+        raise TypeError(f"keys of {name} make one draw; they are never seeded, split or folded in")
+
+    return jax.extend.random.define_prng_impl(
+        key_shape=(key_words,),
+        seed=never,
+        split=never,
+        fold_in=never,
+        random_bits=random_bits,
+        name=name,
+        tag="pax",
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from pax._core.frozen import freeze, snapshot
+from pax._core.frozen import freeze, same, snapshot
 from pax._core.node import CHILD, CHILD_TYPES, is_unit
 
 
@@ -17,7 +17,7 @@ class Mixed:
     As a child the container shows `None` in the place of what is static.
     """
 
-    __slots__ = ("_dynamic", "_full", "_hollow", "_kind", "key", "static")
+    __slots__ = ("_dynamic", "_full", "_kind", "key", "static")
 
     def __init__(self, value: Any) -> None:
         self._kind = type(value)
@@ -26,8 +26,6 @@ class Mixed:
         self.static = tuple(
             snapshot(x) for x, d in zip(leaves, self._dynamic, strict=True) if not d
         )
-        marks = [0 if d else None for d in self._dynamic]
-        self._hollow = jax.tree_util.tree_structure(self._full.unflatten(marks))
         self.key = (Mixed, self._full, self._dynamic, freeze(self.static))
 
     def hollow(self, value: Any) -> Any:
@@ -41,11 +39,13 @@ class Mixed:
 
     def fill(self, child: Any) -> Any:
         """Returns the container with the static leaves put back, whatever the others became."""
-        units = _up_to(self._hollow, child)
-        if units is None:
+        parts = _up_to(self._full, child)
+        if parts is None:
             return child
-        parts = {True: iter(units), False: map(snapshot, self.static)}
-        return self._full.unflatten([next(parts[d]) for d in self._dynamic])
+        static = map(snapshot, self.static)
+        return self._full.unflatten(
+            [x if d else next(static) for x, d in zip(parts, self._dynamic, strict=True)]
+        )
 
     def still_fits(self, value: Any) -> bool:
         """Returns whether a tree map may have made `value` of such a container.
@@ -59,8 +59,10 @@ class Mixed:
         return freeze(tuple(static)) == freeze(self.static)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mixed) and (
-            (self._full, self._dynamic, self.static) == (other._full, other._dynamic, other.static)
+        return (
+            isinstance(other, Mixed)
+            and (self._full, self._dynamic) == (other._full, other._dynamic)
+            and all(map(same, self.static, other.static))
         )
 
     def __hash__(self) -> int:

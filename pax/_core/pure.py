@@ -184,6 +184,8 @@ def mutable(module: M) -> Iterator[M]:
 
     Args:
         module: the module; it stays as it is.
+    Returns:
+        A context manager that gives the copy.
     Raises:
         ArgumentError: if `module` is no module.
         StructureError: if at the end a module or array stands at two places.

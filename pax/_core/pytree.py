@@ -7,13 +7,11 @@ from typing import Any
 
 import jax
 
-from pax._core.guard import Draft, Permit
+from pax._core.frozen import is_plain
+from pax._core.guard import NOTHING, Draft, Permit
 from pax._core.mixed import Mixed
 from pax._core.node import CHILD, CHILD_TYPES, Node, units
 from pax._core.structure import Structure, entry_key, set_dict, structure_of
-
-#: Values of these types are static without a closer look.
-_PLAIN = frozenset({bool, int, float, str, bytes, type(None), type})
 
 
 def classify(
@@ -38,7 +36,7 @@ def _entry(value: Any, was: Any = None) -> Any:
     """Returns `CHILD`, a `Mixed`, or `value` itself when it is static."""
     if was is CHILD or (was is not None and was.still_fits(value)):
         return was
-    if type(value) in _PLAIN:
+    if is_plain(value):
         return value
     if isinstance(value, CHILD_TYPES):
         return CHILD
@@ -62,14 +60,11 @@ def _current(module: Node, record: Draft | Structure) -> Structure:
     attributes = module.__dict__
     if isinstance(record, Structure):
         attributes = {k: attributes[k] for k in record.entries}
-        return classify(type(module), attributes, _known(record), record)
+        known = {k: record.entries[k] for k in record.names}
+        return classify(type(module), attributes, known, record)
     attributes = {k: v for k, v in attributes.items() if k != "_pax"}
     known = {k: v for k, v in record.known.items() if k not in record.written}
     return classify(type(module), attributes, known)
-
-
-def _known(record: Structure) -> dict[str, Any]:
-    return {k: record.entries[k] for k in record.names}
 
 
 def flatten(module: Node) -> tuple[tuple[Any, ...], Structure]:
@@ -119,16 +114,20 @@ def open_copy(module: Node, permit: Permit) -> Any:
 def _open(module: Node, permit: Permit) -> None:
     """Gives leave to change a sealed module and everything under it."""
     record = structure(module)
-    foreign = {}
-    for name, child in zip(record.names, record.children(module.__dict__), strict=True):
-        was = record.entries[name]
-        if entry_key(_entry(module.__dict__[name])) != entry_key(was):
-            foreign[name] = was
+    foreign = _foreign(module, record, record.names)
+    for child in record.children(module.__dict__):
         for unit in [child] if isinstance(child, CHILD_TYPES) else units(child):
             if isinstance(unit, Node):
                 _open(unit, permit)
     module.__dict__["_pax"] = Draft(permit, foreign)
     permit.opened.append(module)
+
+
+def _foreign(module: Node, record: Structure, names: Iterable[str]) -> dict[str, Any]:
+    """Returns what those attributes are that their values would not tell any more."""
+    was = {k: record.entries[k] for k in names}
+    values = module.__dict__
+    return {k: v for k, v in was.items() if entry_key(_entry(values[k])) != entry_key(v)}
 
 
 def adopt(value: Any, permit: Permit) -> None:
@@ -141,11 +140,20 @@ def adopt(value: Any, permit: Permit) -> None:
             permit.opened.append(unit)
 
 
-def rebuilt(module: Node, changes: dict[str, Any]) -> Any:
-    """Returns a module of the same class with some attributes set, known ones or new."""
+def rebuilt(
+    module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] = NOTHING
+) -> Any:
+    """Returns a module of the same class with other attributes.
+
+    Args:
+        module: the module; it stays as it is.
+        changes: new values of attributes, known ones or new.
+        mapped: new values of children that differ in their modules only.
+    """
     new = object.__new__(type(module))
     record = structure(module)
-    attributes = {**{k: module.__dict__[k] for k in record.entries}, **changes}
-    known = {k: v for k, v in _known(record).items() if k not in changes}
+    kept = [k for k in record.names if k not in changes and k not in mapped]
+    attributes = {**{k: module.__dict__[k] for k in record.entries}, **mapped, **changes}
+    known = {k: record.entries[k] for k in kept} | _foreign(module, record, mapped)
     set_dict(new, {"_pax": classify(type(module), attributes, known), **attributes})
     return new

@@ -29,7 +29,7 @@ class _Stream(threading.local):
 _stream = _Stream()
 
 
-def seed_rng_key(seed: int) -> None:
+def seed_rng_key(seed: int | np.integer) -> None:
     """Restarts this thread's stream of random keys.
 
     Args:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from pax._core.frozen import freeze, is_mutable, snapshot
+from pax._core.frozen import freeze, is_mutable, same, snapshot
 from pax._core.mixed import Mixed
 from pax._core.node import CHILD, Node
 
@@ -56,9 +56,7 @@ class Structure:
         if not isinstance(other, Structure) or self.cls is not other.cls:
             return False
         mine, its = self.compared, other.compared
-        return list(mine) == list(its) and all(
-            a is its[k] or bool(a == its[k]) for k, a in mine.items()
-        )
+        return list(mine) == list(its) and all(same(a, its[k]) for k, a in mine.items())
 
     def __hash__(self) -> int:
         if self._hash is None:

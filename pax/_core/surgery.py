@@ -20,17 +20,18 @@ M = TypeVar("M", bound=Node)
 def map_submodules(module: M, fn: Callable[[Any], Any], **changes: Any) -> M:
     """Returns a new module, `fn` applied to each direct submodule, `changes` assigned."""
     record = flatten(module)[1]
+    mapped: dict[str, Any] = {}
     for name in record.names:
         value = module.__dict__[name]
         if isinstance(value, Node):
-            changes[name] = fn(value)
+            mapped[name] = fn(value)
         elif not isinstance(value, jax.Array) and any(
             map(is_node, jax.tree_util.tree_leaves(value, is_leaf=is_node))
         ):
-            changes[name] = jax.tree_util.tree_map(
+            mapped[name] = jax.tree_util.tree_map(
                 lambda x: fn(x) if isinstance(x, Node) else x, value, is_leaf=is_node
             )
-    return rebuilt(module, changes)
+    return rebuilt(module, changes, mapped)
 
 
 def apply(module: Node, fn: Callable[[Any], Any]) -> Any:

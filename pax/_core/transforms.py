@@ -22,6 +22,11 @@ def enable_train_mode(module: M) -> M:
 
     Args:
         module: the module.
+    Returns:
+        A new module.
+    Example:
+        >>> pax.enable_train_mode(pax.Dropout(0.5).eval()).training
+        True
     """
     return module.train()
 
@@ -31,6 +36,11 @@ def enable_eval_mode(module: M) -> M:
 
     Args:
         module: the module.
+    Returns:
+        A new module.
+    Example:
+        >>> pax.enable_eval_mode(pax.Dropout(0.5)).training
+        False
     """
     return module.eval()
 
@@ -40,6 +50,11 @@ def select_parameters(module: M) -> M:
 
     Args:
         module: the module.
+    Returns:
+        A new module, with `EmptyNode` in the place of everything else.
+    Example:
+        >>> pax.select_parameters(pax.BatchNorm1D(3)).ema_mean.averages
+        EmptyNode()
     """
     return module.parameters()
 
@@ -50,6 +65,15 @@ def update_parameters(module: M, *, params: M) -> M:
     Args:
         module: the module.
         params: a module of the same structure; its parameters are taken.
+    Returns:
+        A new module.
+    Raises:
+        StructureError: if the two trees do not line up.
+    Example:
+        >>> net = pax.Linear(2, 3)
+        >>> zeros = jax.tree_util.tree_map(jnp.zeros_like, net.parameters())
+        >>> pax.update_parameters(net, params=zeros).bias
+        Array([0., 0., 0.], dtype=float32)
     """
     return module.update_parameters(params)
 
@@ -59,6 +83,8 @@ def freeze_parameters(module: M) -> M:
 
     Args:
         module: the module; freezing it twice is the same as once.
+    Returns:
+        A new module.
     Example:
         >>> frozen = pax.freeze_parameters(pax.Linear(2, 3))
         >>> jax.tree_util.tree_leaves(frozen.parameters())
@@ -73,6 +99,8 @@ def unfreeze_parameters(module: M, *, origin: M) -> M:
     Args:
         module: a module made by `freeze_parameters`.
         origin: the module before it was frozen.
+    Returns:
+        A new module.
     Raises:
         StructureError: if the two do not have arrays at the same places.
     Example:
@@ -90,6 +118,8 @@ def assert_structure_equal(a: Any, b: Any) -> bool:
     Args:
         a: any pytree.
         b: any pytree.
+    Returns:
+        True.
     Raises:
         StructureError: naming the first difference by its path.
     Example:

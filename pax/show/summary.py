@@ -6,7 +6,18 @@ from pax._core import Module
 
 
 def summary(module: Module, return_list: bool = False) -> str | list[str]:
-    """Returns the tree of modules as text; see `Module.summary`."""
+    """Returns the tree of modules as text; this is `Module.summary`.
+
+    Args:
+        module: the module.
+        return_list: whether to return the lines, not one string.
+    Returns:
+        The text, or its lines.
+    Example:
+        >>> print(pax.show.summary(pax.Sequential(jax.nn.relu)))
+        Sequential
+        └── x => relu(x)
+    """
     lines = _lines(module)
     return lines if return_list else "\n".join(lines)
 
