@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import math
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from pax.initializers.blocks import Plan, draw, is_drawable
 from pax.initializers.host import full
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
 class Initializer(abc.ABC):
     """An initializer with its arguments: called with a key and a shape, it gives an array.
 
@@ -28,6 +30,9 @@ class Initializer(abc.ABC):
         >>> w_init(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
+
+    _name: ClassVar[str]
+    dtype: Any = dataclasses.field(default=None, kw_only=True)
 
     @abc.abstractmethod
     def __call__(self, key: Any, shape: Any, dtype: Any = None) -> Array:
@@ -44,11 +49,20 @@ class Initializer(abc.ABC):
             DtypeError: if random integers are asked for.
         """
 
+    def __repr__(self) -> str:
+        """Shows the call that made this initializer, without arguments left at their default."""
+        fields = [(field, getattr(self, field.name)) for field in dataclasses.fields(self)]
+        shown = [
+            f"{field.name}={value!r}"
+            for field, value in fields
+            if field.default is dataclasses.MISSING or value != field.default
+        ]
+        return f"{self._name}({', '.join(shown)})"
 
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class RandomInitializer(Initializer):
     """An initializer that draws, in blocks where that gives what JAX would."""
-
-    dtype: Any
 
     def __call__(self, key: Any, shape: Any, dtype: Any = None) -> Array:
         """Draws an array, as `Initializer.__call__` says."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.core
-import jax.extend.random
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
+from pax._core.jax_compat import define_prng
 from pax.initializers.host import empty, is_host_allowed
 
 #: Elements of a block: large enough to hide the cost of a call, small enough that the unused
@@ -72,11 +72,17 @@ def draw(key: ArrayLike, shape: tuple[int, ...], plan: Plan) -> Array:
 def _block(
     law: Callable[..., Array], dtype: np.dtype, words: Array, scale: Array, bounds: tuple
 ) -> Array:
-    key = jax.random.wrap_key_data(words, impl=_COUNTING)
+    key = jax.random.wrap_key_data(words, impl=_counting_threefry())
     # Eager JAX multiplies by the scale in a program of its own. Behind the barrier XLA cannot
     # merge the scale with the constants of the law, which would round differently.
     scale = jax.lax.optimization_barrier(jnp.broadcast_to(scale, (BLOCK,)))
     return law(key, (BLOCK,), dtype, scale, *bounds)
+
+
+@functools.cache
+def _counting_threefry() -> Any:
+    """Returns the generator whose keys are a key of JAX, then a 64-bit position to start at."""
+    return define_prng("pax_counting_threefry", key_words=4, random_bits=_counting_bits)
 
 
 def _counting_bits(words: Array, width: int, shape: tuple[int, ...]) -> Array:
@@ -105,18 +111,3 @@ def _threefry(word0: Array, word1: Array, x0: Array, x1: Array) -> tuple[Array, 
         x0 = x0 + words[(i + 1) % 3]
         x1 = x1 + words[(i + 2) % 3] + np.uint32(i + 1)
     return x0, x1
-
-
-def _never(*arguments: object) -> Array:
-    raise NotImplementedError("a counting key makes one draw; it is never seeded, split or folded")
-
-
-_COUNTING = jax.extend.random.define_prng_impl(
-    key_shape=(4,),
-    seed=_never,
-    split=_never,
-    fold_in=_never,
-    random_bits=_counting_bits,
-    name="pax_counting_threefry",
-    tag="pax",
-)

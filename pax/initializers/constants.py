@@ -61,17 +61,17 @@ def constant(value: Any, dtype: Any = None) -> Initializer:
         >>> pax.initializers.constant(0.5)(None, (3,))
         Array([0.5, 0.5, 0.5], dtype=float32)
     """
-    return _Constant(value, dtype)
+    return _Constant(value, dtype=dtype)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _Constant(Initializer):
+    _name = "constant"
     value: Any
-    dtype: Any
 
     def __call__(self, key: Any, shape: Any, dtype: Any = None) -> Array:
         """Returns the array, as `Initializer.__call__` says; the key may be None."""
-        shape = checked_shape("constant", shape)
+        shape = checked_shape(self, shape)
         axes = np.shape(self.value)
         if len(axes) > len(shape) or any(
             inner not in (1, outer) for inner, outer in zip(axes[::-1], shape[::-1], strict=False)

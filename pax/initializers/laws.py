@@ -20,14 +20,14 @@ def normal_law(key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array
 
 
 def uniform_law(
-    key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array, lower: float
+    key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array, lower: Array
 ) -> Array:
     """Draws uniformly from `lower` to 1, then multiplies by `scale`."""
     return jax.random.uniform(key, shape, dtype, lower) * scale
 
 
 def truncated_normal_law(
-    key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array, lower: float, upper: float
+    key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array, lower: Array, upper: Array
 ) -> Array:
     """Draws from a standard normal cut off at both bounds, then multiplies by `scale`."""
     return jax.random.truncated_normal(key, lower, upper, shape, dtype) * scale
@@ -50,7 +50,7 @@ def normal(stddev: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
         >>> round(float(w_init(jax.random.key(0), (100, 100)).std()), 2)
         0.1
     """
-    return _Normal(checked_number("normal", "stddev", stddev, lowest=0), dtype)
+    return _Normal(checked_number("normal", "stddev", stddev, lowest=0), dtype=dtype)
 
 
 def uniform(scale: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
@@ -70,7 +70,7 @@ def uniform(scale: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
         >>> round(float(w_init(jax.random.key(0), (100, 100)).max()), 2)
         3.0
     """
-    return _Uniform(checked_number("uniform", "scale", scale), dtype)
+    return _Uniform(checked_number("uniform", "scale", scale), dtype=dtype)
 
 
 def truncated_normal(
@@ -103,13 +103,13 @@ def truncated_normal(
             "the bounds count in standard deviations: lower=-2.0, upper=2.0.",
         )
     stddev = checked_number("truncated_normal", "stddev", stddev, lowest=0)
-    return _TruncatedNormal(stddev, dtype, low, high)
+    return _TruncatedNormal(stddev, low, high, dtype=dtype)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _Normal(RandomInitializer):
+    _name = "normal"
     stddev: float
-    dtype: Any
 
     def _plan(self, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
         return Plan(normal_law, np.asarray(self.stddev).astype(dtype))
@@ -118,10 +118,10 @@ class _Normal(RandomInitializer):
         return jax.nn.initializers.normal(self.stddev)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _Uniform(RandomInitializer):
+    _name = "uniform"
     scale: float
-    dtype: Any
 
     def _plan(self, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
         return Plan(uniform_law, np.asarray(self.scale).astype(dtype), (0.0,))
@@ -130,12 +130,12 @@ class _Uniform(RandomInitializer):
         return jax.nn.initializers.uniform(self.scale)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _TruncatedNormal(RandomInitializer):
+    _name = "truncated_normal"
     stddev: float
-    dtype: Any
-    lower: float
-    upper: float
+    lower: float = -2.0
+    upper: float = 2.0
 
     def _plan(self, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
         scale = np.asarray(self.stddev).astype(dtype)

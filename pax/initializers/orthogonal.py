@@ -33,7 +33,7 @@ def orthogonal(scale: ArrayLike = 1.0, column_axis: int = -1, dtype: Any = None)
     Source: Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear
         neural networks", 2013 (arXiv 1312.6120).
     """
-    return _Orthogonal(checked_number("orthogonal", "scale", scale), column_axis, dtype)
+    return _Orthogonal(checked_number("orthogonal", "scale", scale), column_axis, dtype=dtype)
 
 
 def delta_orthogonal(
@@ -61,20 +61,19 @@ def delta_orthogonal(
         (arXiv 1806.05393).
     """
     scale = checked_number("delta_orthogonal", "scale", scale)
-    return _DeltaOrthogonal(scale, column_axis, dtype)
+    return _DeltaOrthogonal(scale, column_axis, dtype=dtype)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _Orthogonal(RandomInitializer):
+    _name = "orthogonal"
     scale: float
-    column_axis: int
-    dtype: Any
+    column_axis: int = -1
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        if len(shape) < 2 or not -len(shape) <= self.column_axis < len(shape):
+        if len(shape) < 2:
             raise ArgumentError(
-                f"orthogonal got shape {shape} with column_axis={self.column_axis}; expected "
-                "two axes or more, that one among them.",
+                f"{self} got shape {shape}; expected two axes or more.",
                 "draw vectors with another initializer, such as pax.initializers.normal().",
             )
 
@@ -82,16 +81,16 @@ class _Orthogonal(RandomInitializer):
         return jax.nn.initializers.orthogonal(self.scale, self.column_axis)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _DeltaOrthogonal(RandomInitializer):
+    _name = "delta_orthogonal"
     scale: float
-    column_axis: int
-    dtype: Any
+    column_axis: int = -1
 
     def _check(self, shape: tuple[int, ...]) -> None:
         if not 3 <= len(shape) <= 5 or shape[-1] < shape[-2]:
             raise ArgumentError(
-                f"delta_orthogonal got shape {shape}; expected (spatial ..., inputs, outputs) "
+                f"{self} got shape {shape}; expected (spatial ..., inputs, outputs) "
                 "with one to three spatial axes and inputs <= outputs.",
                 "use pax.initializers.orthogonal() for any other shape.",
             )

@@ -65,7 +65,7 @@ def variance_scaling(
         _tuple(in_axis),
         _tuple(out_axis),
         _tuple(batch_axis),
-        dtype,
+        dtype=dtype,
     )
 
 
@@ -81,22 +81,22 @@ def _tuple(axes: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(axes) if isinstance(axes, Sequence) else (axes,)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class _VarianceScaling(RandomInitializer):
+    _name = "variance_scaling"
     scale: float
     mode: Any
     distribution: Any
-    in_axis: tuple[int, ...]
-    out_axis: tuple[int, ...]
-    batch_axis: tuple[int, ...]
-    dtype: Any
+    in_axis: tuple[int, ...] = (-2,)
+    out_axis: tuple[int, ...] = (-1,)
+    batch_axis: tuple[int, ...] = ()
 
     def _check(self, shape: tuple[int, ...]) -> None:
         named = (*self.in_axis, *self.out_axis, *self.batch_axis)
         missing = [axis for axis in named if not -len(shape) <= axis < len(shape)]
         if missing:
             raise ArgumentError(
-                f"variance_scaling got shape {shape}, which has no axis {missing[0]} to count "
+                f"{self} got shape {shape}, which has no axis {missing[0]} to count "
                 "inputs, outputs or independent layers on.",
                 "a weight needs two axes or more; for others name them: in_axis=0, out_axis=0.",
             )

@@ -1,0 +1,123 @@
+"""What cannot be right is refused with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pax
+import pax.initializers as init
+
+KEY = jax.random.key(0)
+
+CASES: dict[str, tuple[Callable[[], object], str]] = {
+    "negative stddev": (
+        lambda: init.normal(-1.0),
+        "normal got stddev=-1.0; expected a finite number, 0 or more.\n"
+        "  fix: write normal(stddev=0.02), for example.",
+    ),
+    "not finite": (
+        lambda: init.uniform(float("nan")),
+        "uniform got scale=nan; expected a finite number.\n"
+        "  fix: write uniform(scale=0.02), for example.",
+    ),
+    "an array for a number": (
+        lambda: init.orthogonal(np.array([1.0, 2.0])),
+        "orthogonal got scale=array([1., 2.]); expected a finite number.\n"
+        "  fix: write orthogonal(scale=0.02), for example.",
+    ),
+    "bounds": (
+        lambda: init.truncated_normal(lower=2, upper=-2),
+        "truncated_normal got lower=2 and upper=-2; expected lower < upper.\n"
+        "  fix: the bounds count in standard deviations: lower=-2.0, upper=2.0.",
+    ),
+    "mode": (
+        lambda: init.variance_scaling(1.0, "fan", "normal"),
+        "variance_scaling got mode='fan'; expected one of fan_in, fan_out, fan_avg, fan_geo_avg."
+        "\n  fix: write mode='fan_in', for example.",
+    ),
+    "distribution": (
+        lambda: init.variance_scaling(1.0, "fan_in", "gauss"),
+        "variance_scaling got distribution='gauss'; expected one of truncated_normal, normal, "
+        "uniform.\n  fix: write distribution='truncated_normal', for example.",
+    ),
+    "negative scale": (
+        lambda: init.variance_scaling(-1, "fan_in", "normal"),
+        "variance_scaling got scale=-1; expected a finite number, 0 or more.\n"
+        "  fix: write variance_scaling(scale=0.02), for example.",
+    ),
+    "no key": (
+        lambda: init.normal()(None, (2, 3)),
+        "normal(stddev=0.01) got a key of type NoneType; expected a random key.\n"
+        "  fix: pass pax.next_rng_key() or jax.random.key(0).",
+    ),
+    "a seed for a key": (
+        lambda: init.lecun_normal()(0, (2, 3)),
+        "variance_scaling(scale=1.0, mode='fan_in', distribution='truncated_normal') got a key "
+        "of type int; expected a random key.\n"
+        "  fix: pass pax.next_rng_key() or jax.random.key(0).",
+    ),
+    "negative size": (
+        lambda: init.normal(0.5)(KEY, (2, -3)),
+        "normal(stddev=0.5) got shape (2, -3); expected a tuple of integers, none negative.\n"
+        "  fix: write (128, 64), or (64,) for a single axis.",
+    ),
+    "a number for a shape": (
+        lambda: init.zeros(KEY, 3),
+        "zeros got shape 3; expected a tuple of integers, none negative.\n"
+        "  fix: write (128, 64), or (64,) for a single axis.",
+    ),
+    "a size that is no integer": (
+        lambda: init.constant(1.0)(KEY, (2.5,)),
+        "constant(value=1.0) got shape (2.5,); expected a tuple of integers, none negative.\n"
+        "  fix: write (128, 64), or (64,) for a single axis.",
+    ),
+    "value that does not broadcast": (
+        lambda: init.constant(np.arange(3))(KEY, (2, 4)),
+        "constant got shape (2, 4) for a value of shape (3,); expected a shape that the value "
+        "broadcasts to.\n  fix: ask for shape (3,), or give one number.",
+    ),
+    "a vector has no fan": (
+        lambda: init.he_normal()(KEY, (5,)),
+        "variance_scaling(scale=2.0, mode='fan_in', distribution='truncated_normal') got shape "
+        "(5,), which has no axis -2 to count inputs, outputs or independent layers on.\n"
+        "  fix: a weight needs two axes or more; for others name them: in_axis=0, out_axis=0.",
+    ),
+    "orthogonal vector": (
+        lambda: init.orthogonal()(KEY, (5,)),
+        "orthogonal(scale=1.0) got shape (5,); expected two axes or more.\n"
+        "  fix: draw vectors with another initializer, such as pax.initializers.normal().",
+    ),
+    "delta orthogonal": (
+        lambda: init.delta_orthogonal()(KEY, (3, 8, 4)),
+        "delta_orthogonal(scale=1.0) got shape (3, 8, 4); expected (spatial ..., inputs, outputs) "
+        "with one to three spatial axes and inputs <= outputs.\n"
+        "  fix: use pax.initializers.orthogonal() for any other shape.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_arguments(name: str) -> None:
+    call, text = CASES[name]
+    with pytest.raises(pax.ArgumentError) as error:
+        call()
+    assert str(error.value) == text
+
+
+def test_integers_are_not_drawn() -> None:
+    with pytest.raises(pax.DtypeError) as error:
+        init.normal()(KEY, (2, 3), jnp.int32)
+    assert str(error.value) == (
+        "normal(stddev=0.01) got dtype int32; expected a floating or complex one.\n"
+        "  fix: draw in float32, then call .astype on the result."
+    )
+
+
+def test_errors_are_the_same_under_a_trace() -> None:
+    with pytest.raises(pax.ArgumentError, match="has no axis -2"):
+        jax.eval_shape(lambda key: init.he_normal()(key, (5,)), KEY)
