@@ -2,11 +2,13 @@
 
 from pax.functional.attention import dot_product_attention as dot_product_attention
 from pax.functional.convolution import conv as conv
-from pax.functional.convolution import conv_transpose as conv_transpose
+from pax.functional.convolution_transpose import conv_transpose as conv_transpose
 from pax.functional.dense import linear as linear
 from pax.functional.dropout import dropout as dropout
 from pax.functional.embedding import embed as embed
+from pax.functional.normalization import batch_normalize as batch_normalize
 from pax.functional.normalization import group_normalize as group_normalize
+from pax.functional.normalization import layer_normalize as layer_normalize
 from pax.functional.normalization import moments as moments
 from pax.functional.normalization import normalize as normalize
 from pax.functional.pooling import avg_pool as avg_pool

@@ -1,83 +1,63 @@
-"""Convolution and transposed convolution."""
+"""Convolution over one or two spatial axes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
-from jaxtyping import Array, Float
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from pax.functional.convolution_kernels import convolve
+from pax.functional.layouts import add_bias, operands, spatial_axes
+from pax.functional.windows import Padding, check_fit, check_padding, pad_pairs, per_axis
 
 
 def conv(
-    x: Float[Array, "..."],
-    weight: Float[Array, "..."],
-    bias: Float[Array, "O"] | None = None,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
     *,
-    stride: Sequence[int],
-    rate: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
+    stride: int | Sequence[int] = 1,
+    rate: int | Sequence[int] = 1,
+    padding: Padding = "SAME",
     data_format: str,
     feature_group_count: int = 1,
 ) -> Float[Array, "..."]:
-    """Convolves x with a kernel.
+    """Convolves an input with a kernel.
+
+    y[n, o] = sum over offsets k and channels i of x[n * stride + k * rate - p, i] W[k, i, o],
+    plus b[o], with W the argument `weight`, b `bias`, p the padding before, and x zero outside
+    its bounds. With groups, output feature o sees the channels of its own group alone.
 
     Args:
-        x: input in the data format.
-        weight: kernel, spatial axes first, then in / groups, then out.
-        bias: shape [out], or None.
-        stride: step of the kernel on each spatial axis.
-        rate: dilation of the kernel on each spatial axis.
-        padding: "SAME", "VALID", or pairs (before, after).
-        data_format: such as "NHWC" or "NCHW".
+        x: input, axes as in data_format, floating.
+        weight: kernel, shape [*spatial, in_features / groups, out_features], not flipped.
+        bias: shape [out_features]; None adds nothing.
+        stride: distance between two windows, an integer or one for each spatial axis.
+        rate: distance between two entries of a window, likewise.
+        padding: "SAME" (ceil(size / stride) outputs), "VALID" (none), or a pair
+            (before, after) for each spatial axis.
+        data_format: "NWC", "NCW", "NHWC" or "NCHW".
         feature_group_count: number of groups.
     Returns:
-        Output in the same data format.
+        Axes as in data_format, in the dtype `jnp` promotes the arguments to.
+    Raises:
+        ArgumentError: if an option is not one of these.
+        ShapeError: if the shapes do not fit together, or the kernel not the padded input.
+        DtypeError: if x or weight is not floating.
+    Example:
+        >>> x, weight = jnp.arange(5.0).reshape(1, 5, 1), jnp.ones((3, 1, 1))
+        >>> pax.functional.conv(x, weight, padding="VALID", data_format="NWC").ravel()
+        Array([3., 6., 9.], dtype=float32)
     """
-    y = jax.lax.conv_general_dilated(
-        x,
-        weight,
-        tuple(stride),
-        padding,
-        rhs_dilation=tuple(rate),
-        dimension_numbers=_dimensions(data_format, "IO"),
-        feature_group_count=feature_group_count,
-    )
-    return _add_bias(y, bias, data_format)
-
-
-def conv_transpose(
-    x: Float[Array, "..."],
-    weight: Float[Array, "..."],
-    bias: Float[Array, "O"] | None = None,
-    *,
-    stride: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    data_format: str,
-) -> Float[Array, "..."]:
-    """Convolves x with a kernel, after spreading x out by the stride.
-
-    Args:
-        x: input in the data format.
-        weight: kernel, spatial axes first, then out, then in; not flipped.
-        bias: shape [out], or None.
-        stride: factor of the output size on each spatial axis.
-        padding: "SAME", "VALID", or pairs (before, after).
-        data_format: such as "NHWC" or "NCHW".
-    Returns:
-        Output in the same data format.
-    """
-    y = jax.lax.conv_transpose(
-        x, weight, tuple(stride), padding, dimension_numbers=_dimensions(data_format, "OI")
-    )
-    return _add_bias(y, bias, data_format)
-
-
-def _dimensions(data_format: str, kernel_end: str) -> tuple[str, str, str]:
-    spatial = data_format.replace("N", "").replace("C", "")
-    return data_format, spatial + kernel_end, data_format
-
-
-def _add_bias(y: Array, bias: Array | None, data_format: str) -> Array:
-    if bias is None:
-        return y
-    return y + bias.reshape([-1 if axis == "C" else 1 for axis in data_format])
+    x, weight, bias = operands("conv", x, weight, bias, data_format, "IO", feature_group_count)
+    sizes = [x.shape[axis] for axis in spatial_axes(data_format)]
+    count = len(sizes)
+    stride = per_axis("conv", "stride", stride, count)
+    rate = per_axis("conv", "rate", rate, count)
+    windows = [(k - 1) * r + 1 for k, r in zip(weight.shape, rate, strict=False)]
+    pairs = pad_pairs(check_padding("conv", padding, count), sizes, windows, stride)
+    check_fit("conv", x.shape, sizes, windows, pairs)
+    y = convolve(x, weight, feature_group_count, stride, rate, pairs, data_format)
+    return add_bias(y, bias, data_format)

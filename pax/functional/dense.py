@@ -1,27 +1,56 @@
-"""The dense product."""
+"""The dense layer's arithmetic: a matrix product along the last axis."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Num
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Num
+
+from pax._core import ShapeError
+from pax.functional.arrays import as_array, promote
 
 
 def linear(
-    x: Num[Array, "*B I"], weight: Num[Array, "I O"], bias: Num[Array, "O"] | None = None
-) -> Num[Array, "*B O"]:
-    """Multiplies the last axis by a matrix.
+    x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None
+) -> Num[Array, "*B out_dim"]:
+    """Maps the last axis of the input through a matrix.
 
-    y = x W + b.
+    y = x W + b, with W the argument `weight` and b the argument `bias`.
 
     Args:
-        x: shape [..., I].
-        weight: W, shape [I, O].
-        bias: b, shape [O], or None.
+        x: input, shape [..., in_dim].
+        weight: shape [in_dim, out_dim].
+        bias: shape [out_dim]; None adds nothing.
     Returns:
-        Shape [..., O].
+        Shape [..., out_dim], in the dtype `jnp` promotes the arguments to.
+    Raises:
+        ShapeError: if the shapes do not fit together.
+        DtypeError: if an argument is no array.
     Example:
-        >>> pax.functional.linear(jnp.ones((2, 3)), jnp.ones((3, 4))).shape
-        (2, 4)
+        >>> pax.functional.linear(jnp.array([1.0, 2.0]), jnp.eye(2), jnp.array([0.5, 0.0]))
+        Array([1.5, 2. ], dtype=float32)
     """
-    y = jnp.matmul(x, weight)
-    return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+    x, weight = as_array("linear", "x", x), as_array("linear", "weight", weight)
+    if weight.ndim != 2:
+        raise ShapeError(
+            f"linear got weight of shape {weight.shape}; expected [in_dim, out_dim].",
+            "store the matrix with the input axis first, then the output axis.",
+        )
+    in_dim, out_dim = weight.shape
+    if x.ndim == 0 or x.shape[-1] != in_dim:
+        raise ShapeError(
+            f"linear got x of shape {x.shape}; expected (..., {in_dim}).",
+            f"the last axis of x meets the first axis of weight, whose shape is {weight.shape}.",
+        )
+    if bias is None:
+        x, weight = promote(x, weight)
+        return jnp.dot(x, weight)
+    bias = as_array("linear", "bias", bias)
+    if bias.shape != (out_dim,):
+        raise ShapeError(
+            f"linear got bias of shape {bias.shape}; expected ({out_dim},).",
+            f"bias has one entry for each column of weight, whose shape is {weight.shape}.",
+        )
+    x, weight, bias = promote(x, weight, bias)
+    return jnp.dot(x, weight) + bias.reshape((1,) * (x.ndim - 1) + (out_dim,))

@@ -1,89 +1,265 @@
-"""Mean, variance, and what is normalised by them."""
+"""Normalisation: centring and scaling by the mean and variance of chosen axes."""
 
 from __future__ import annotations
 
-import jax
+from collections.abc import Sequence
+
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax import Array, lax
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from pax._core import ArgumentError, ShapeError
+from pax.functional.arrays import accumulation_dtype, as_array, as_floating
 
 
-def moments(
-    x: Float[Array, "*S"], axes: tuple[int, ...]
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Returns mean and mean squared deviation over some axes, in float32 or better.
+def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Returns the mean and the variance over some axes.
+
+    variance = mean((x - mean(x))^2), computed in float32 at least, from entries that had the
+    first one subtracted, so that a large mean costs no digits.
 
     Args:
-        x: any shape, floating.
-        axes: the axes; they are kept with size 1.
+        x: input, any shape, floating.
+        axes: the axes to average over.
     Returns:
-        Mean and variance.
+        Mean and variance, of size 1 along axes, in float32, or float64 for a float64 input.
+    Raises:
+        ArgumentError: if x has not these axes.
+        ShapeError: if there is no entry to average over.
+        DtypeError: if x is not floating.
+    Example:
+        >>> mean, variance = pax.functional.moments(jnp.array([[1.0, 10.0], [3.0, 14.0]]), [0])
+        >>> mean.tolist(), variance.tolist()
+        ([[2.0, 12.0]], [[1.0, 4.0]])
     """
-    x = _precise(x)
-    mean = jnp.mean(x, axes, keepdims=True)
-    return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
+    x = as_floating("moments", "x", x)
+    mean, variance, _ = _centre("moments", x, _checked_axes("moments", axes, x.ndim))
+    return mean, variance
 
 
 def normalize(
-    x: Float[Array, "*S"],
-    mean: Float[Array, "..."],
-    variance: Float[Array, "..."],
+    x: ArrayLike,
+    mean: ArrayLike,
+    variance: ArrayLike,
     eps: float,
-    scale: Float[Array, "..."] | None = None,
-    offset: Float[Array, "..."] | None = None,
-) -> Float[Array, "*S"]:
-    """Returns (x - mean) / sqrt(variance + eps) * scale + offset.
+    scale: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+) -> Float[Array, "..."]:
+    """Normalises by a given mean and variance, as batch norm does in evaluation.
+
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, computed in float32 at least.
 
     Args:
-        x: any shape, floating.
-        mean: broadcastable to x, of the same rank.
-        variance: likewise.
-        eps: added to the variance.
-        scale: likewise, or None.
-        offset: likewise, or None.
+        x: input, any shape, floating.
+        mean: broadcastable to x.
+        variance: broadcastable to x.
+        eps: keeps the square root away from zero.
+        scale: broadcastable to x; None scales by 1.
+        offset: broadcastable to x; None adds nothing.
     Returns:
         Shape and dtype of x.
+    Raises:
+        ShapeError: if an argument is not broadcastable to x.
+        DtypeError: if x is not floating.
+    Example:
+        >>> x = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> pax.functional.normalize(x, mean=2.0, variance=4.0, eps=0.0)
+        Array([[-0.5,  0. ],
+               [ 0.5,  1. ]], dtype=float32)
     """
-    y = (_precise(x) - mean) * jax.lax.rsqrt(variance + eps)
-    if scale is not None:
-        y = y * scale.astype(y.dtype)
-    if offset is not None:
-        y = y + offset.astype(y.dtype)
+    x = as_floating("normalize", "x", x)
+    mean = _aligned("normalize", "mean", mean, x)
+    gain = lax.rsqrt(_aligned("normalize", "variance", variance, x) + eps)
+    scale, offset = _aligned_affine("normalize", scale, offset, x)
+    y = _affine(x.astype(mean.dtype) - mean, _affine(gain, scale, None), offset)
     return y.astype(x.dtype)
+
+
+def batch_normalize(
+    x: ArrayLike,
+    axes: Sequence[int],
+    eps: float,
+    scale: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
+    """Normalises by the mean and variance over some axes, and returns those too.
+
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with the two of `moments`.
+
+    Args:
+        x: input, any shape, floating.
+        axes: the axes to average over.
+        eps: keeps the square root away from zero.
+        scale: broadcastable to x, fastest with size 1 along axes; None scales by 1.
+        offset: broadcastable to x; None adds nothing.
+    Returns:
+        y, in the shape and dtype of x; then mean and variance, of size 1 along axes, in float32,
+        or float64 for a float64 input.
+    Raises:
+        ArgumentError: if x has not these axes.
+        ShapeError: if scale or offset does not broadcast, or there is no entry to average over.
+        DtypeError: if x is not floating.
+    Example:
+        >>> x = jnp.array([[1.0, 10.0], [3.0, 14.0]])
+        >>> y, mean, variance = pax.functional.batch_normalize(x, [0], eps=0.0)
+        >>> y.tolist()
+        [[-1.0, -1.0], [1.0, 1.0]]
+    Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing
+        internal covariate shift", 2015 (arXiv 1502.03167).
+    """
+    x = as_floating("batch_normalize", "x", x)
+    scale, offset = _aligned_affine("batch_normalize", scale, offset, x)
+    axes = _checked_axes("batch_normalize", axes, x.ndim)
+    mean, variance, centred = _centre("batch_normalize", x, axes)
+    # scaling the small factor, not the large array, halves the time of the gradient
+    gain = _affine(lax.rsqrt(variance + eps), scale, None)
+    return _affine(centred, gain, offset).astype(x.dtype), mean, variance
+
+
+def layer_normalize(
+    x: ArrayLike,
+    axes: Sequence[int],
+    eps: float,
+    scale: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+) -> Float[Array, "..."]:
+    """Normalises each example by its own mean and variance over some axes.
+
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with the two of `moments`.
+
+    Args:
+        x: input, any shape, floating.
+        axes: the axes to average over.
+        eps: keeps the square root away from zero.
+        scale: broadcastable to x; None scales by 1.
+        offset: broadcastable to x; None adds nothing.
+    Returns:
+        Shape and dtype of x.
+    Raises:
+        ArgumentError: if x has not these axes.
+        ShapeError: if scale or offset does not broadcast, or there is no entry to average over.
+        DtypeError: if x is not floating.
+    Example:
+        >>> pax.functional.layer_normalize(jnp.array([[1.0, 3.0], [10.0, 14.0]]), [-1], eps=0.0)
+        Array([[-1.,  1.],
+               [-1.,  1.]], dtype=float32)
+    Source: Ba et al., "Layer normalization", 2016 (arXiv 1607.06450).
+    """
+    x = as_floating("layer_normalize", "x", x)
+    scale, offset = _aligned_affine("layer_normalize", scale, offset, x)
+    axes = _checked_axes("layer_normalize", axes, x.ndim)
+    _, variance, centred = _centre("layer_normalize", x, axes)
+    return _affine(centred * lax.rsqrt(variance + eps), scale, offset).astype(x.dtype)
 
 
 def group_normalize(
-    x: Float[Array, "*S"],
+    x: ArrayLike,
     groups: int,
     channel_axis: int,
-    axes: tuple[int, ...],
+    axes: Sequence[int],
     eps: float,
-    scale: Float[Array, "..."] | None = None,
-    offset: Float[Array, "..."] | None = None,
-) -> Float[Array, "*S"]:
-    """Normalises x over some axes and within groups of channels.
+    scale: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+) -> Float[Array, "..."]:
+    """Normalises each group of channels by its own mean and variance over some axes.
+
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with the two of `moments`, where the
+    channels are cut into `groups` runs of neighbours and no mean goes over two of them.
 
     Args:
-        x: any shape, floating.
-        groups: number of groups; it divides the channels.
-        channel_axis: the axis of the channels, not negative.
-        axes: the axes to normalise over, not negative.
-        eps: added to the variance.
-        scale: broadcastable to x, of the same rank, or None.
-        offset: likewise.
+        x: input, any shape, floating.
+        groups: number of groups; it divides the number of channels.
+        channel_axis: the axis of the channels.
+        axes: the axes to average over; the channel axis among them means the channels of a
+            group.
+        eps: keeps the square root away from zero.
+        scale: broadcastable to x; None scales by 1.
+        offset: broadcastable to x; None adds nothing.
     Returns:
         Shape and dtype of x.
+    Raises:
+        ArgumentError: if x has not these axes, or groups does not divide the channels.
+        ShapeError: if scale or offset does not broadcast, or there is no entry to average over.
+        DtypeError: if x is not floating.
+    Example:
+        >>> x = jnp.array([[1.0, 3.0, 10.0, 14.0]])
+        >>> pax.functional.group_normalize(x, 2, -1, [1], eps=0.0)
+        Array([[-1.,  1., -1.,  1.]], dtype=float32)
+    Source: Wu, He, "Group normalization", 2018 (arXiv 1803.08494).
     """
-    split = (*x.shape[:channel_axis], groups, -1, *x.shape[channel_axis + 1 :])
-    over = {a if a < channel_axis else a + 1 for a in axes} | {channel_axis + 1}
-    grouped = _precise(x).reshape(split)
-    mean, variance = moments(grouped, tuple(sorted(over - {channel_axis})))
-    y = normalize(grouped, mean, variance, eps).reshape(x.shape)
+    x = as_floating("group_normalize", "x", x)
+    scale, offset = _aligned_affine("group_normalize", scale, offset, x)
+    axes = _checked_axes("group_normalize", axes, x.ndim)
+    (channel,) = _checked_axes("group_normalize", [channel_axis], x.ndim)
+    channels = x.shape[channel]
+    if groups < 1 or channels % groups:
+        raise ArgumentError(
+            f"group_normalize got groups={groups} for {channels} channels.",
+            "choose a number of groups that divides the number of channels.",
+        )
+    split = (*x.shape[:channel], groups, channels // groups, *x.shape[channel + 1 :])
+    within = tuple(axis if axis < channel else axis + 1 for axis in axes)
+    _, variance, centred = _centre("group_normalize", x.reshape(split), within)
+    y = (centred * lax.rsqrt(variance + eps)).reshape(x.shape)
+    return _affine(y, scale, offset).astype(x.dtype)
+
+
+def _centre(function: str, x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+    """Returns mean, variance and x - mean.
+
+    The first entry is subtracted before the mean is taken. What remains is of the size of the
+    spread, so that neither sum nor mean is rounded to the digits of a large common part.
+    """
+    if any(x.shape[axis] == 0 for axis in axes):
+        raise ShapeError(
+            f"{function} got x of shape {x.shape}; there is no entry to average over.",
+            "leave empty batches out.",
+        )
+    x = x.astype(accumulation_dtype(x))
+    corner = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    first = lax.stop_gradient(lax.slice(x, [0] * x.ndim, corner))
+    shifted = x - first
+    mean = jnp.mean(shifted, axis=axes, keepdims=True)
+    centred = shifted - mean
+    return first + mean, jnp.mean(jnp.square(centred), axis=axes, keepdims=True), centred
+
+
+def _affine(x: Array, scale: Array | None, offset: Array | None) -> Array:
+    """Returns x * scale + offset, where None leaves the step out."""
     if scale is not None:
-        y = y * scale.astype(y.dtype)
-    if offset is not None:
-        y = y + offset.astype(y.dtype)
-    return y.astype(x.dtype)
+        x = x * scale
+    return x if offset is None else x + offset
 
 
-def _precise(x: Array) -> Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+def _aligned_affine(
+    function: str, scale: ArrayLike | None, offset: ArrayLike | None, x: Array
+) -> tuple[Array | None, Array | None]:
+    return (
+        None if scale is None else _aligned(function, "scale", scale, x),
+        None if offset is None else _aligned(function, "offset", offset, x),
+    )
+
+
+def _aligned(function: str, argument: str, value: ArrayLike, x: Array) -> Array:
+    """Returns `value` in the rank of x and the dtype of its statistics."""
+    value = as_array(function, argument, value)
+    shape = (1,) * (x.ndim - value.ndim) + value.shape
+    if len(shape) != x.ndim or any(v not in (1, n) for v, n in zip(shape, x.shape, strict=True)):
+        raise ShapeError(
+            f"{function} got {argument} of shape {value.shape} for x of shape {x.shape}; "
+            "expected a shape that broadcasts to that of x.",
+            f"reshape {argument} so that each axis, counted from the last, is 1 or that of x.",
+        )
+    return value.astype(accumulation_dtype(x)).reshape(shape)
+
+
+def _checked_axes(function: str, axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Returns the axes as distinct integers in 0 ... rank - 1."""
+    inside = {axis % rank for axis in axes if -rank <= axis < rank}
+    if not inside or len(inside) != len(axes):
+        raise ArgumentError(
+            f"{function} got axes {tuple(axes)} for x of rank {rank}.",
+            "name at least one axis of x, each once.",
+        )
+    return tuple(sorted(inside))

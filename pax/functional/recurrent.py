@@ -1,69 +1,132 @@
-"""What recurrent cells do with their gates."""
+"""Recurrent cells: what one step makes of the gates and the state."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from pax._core import ShapeError
+from pax.functional.arrays import as_floating
 
 
-def vanilla_rnn_step(gates: Float[Array, "*B H"]) -> Float[Array, "*B H"]:
-    """Returns the next state of a plain recurrent cell, tanh(gates).
+def vanilla_rnn_step(gates: ArrayLike) -> Float[Array, "*B hidden_dim"]:
+    """Does one step of the plain recurrent network.
+
+    h' = tanh(gates).
 
     Args:
-        gates: [x, h] W + b, shape [..., H].
+        gates: a dense layer of [x, h], shape [..., hidden_dim].
     Returns:
-        Shape [..., H].
+        h', shape [..., hidden_dim].
+    Raises:
+        DtypeError: if gates are not floating.
+    Example:
+        >>> pax.functional.vanilla_rnn_step(jnp.array([0.0, 100.0]))
+        Array([0., 1.], dtype=float32)
+    Source: Elman, "Finding structure in time", 1990.
     """
-    return jnp.tanh(gates)
+    return jnp.tanh(as_floating("vanilla_rnn_step", "gates", gates))
 
 
 def lstm_step(
-    gates: Float[Array, "*B 4*H"], cell: Float[Array, "*B H"], forget_gate_bias: float = 0.0
-) -> tuple[Float[Array, "*B H"], Float[Array, "*B H"]]:
-    """Returns the next hidden and cell state of an LSTM.
+    gates: ArrayLike, cell: ArrayLike, forget_gate_bias: float = 0.0
+) -> tuple[Float[Array, "*B hidden_dim"], Float[Array, "*B hidden_dim"]]:
+    """Does one step of the long short-term memory.
 
     i, g, f, o = split(gates); c' = sigmoid(f + forget_gate_bias) c + sigmoid(i) tanh(g);
-    h' = sigmoid(o) tanh(c').
+    h' = sigmoid(o) tanh(c'), with c the argument `cell`.
 
     Args:
-        gates: [x, h] W + b, shape [..., 4 H].
-        cell: c, shape [..., H].
-        forget_gate_bias: added before the sigmoid of the forget gate.
+        gates: a dense layer of [x, h], shape [..., 4 hidden_dim]: input gate i, candidate g,
+            forget gate f, output gate o.
+        cell: shape [..., hidden_dim].
+        forget_gate_bias: added before the sigmoid of the forget gate; more of it forgets less.
     Returns:
-        h' and c', each of shape [..., H].
+        h' and c', each of shape [..., hidden_dim].
+    Raises:
+        ShapeError: if gates are not four times as wide as the cell.
+        DtypeError: if an argument is not floating.
+    Example:
+        >>> hidden, cell = pax.functional.lstm_step(jnp.zeros((1, 8)), jnp.ones((1, 2)))
+        >>> cell
+        Array([[0.5, 0.5]], dtype=float32)
+    Source: Hochreiter, Schmidhuber, "Long short-term memory", 1997.
     """
+    gates = as_floating("lstm_step", "gates", gates)
+    cell = as_floating("lstm_step", "cell", cell)
+    if cell.ndim == 0 or gates.shape != (*cell.shape[:-1], 4 * cell.shape[-1]):
+        raise ShapeError(
+            f"lstm_step got gates of shape {gates.shape} and cell of shape {cell.shape}; expected "
+            "(..., 4 * hidden_dim) and (..., hidden_dim).",
+            "make the gates by a dense layer from [x, hidden] to 4 * hidden_dim.",
+        )
     i, g, f, o = jnp.split(gates, 4, axis=-1)
     cell = jax.nn.sigmoid(f + forget_gate_bias) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
 
 
 def gru_gates(
-    gates: Float[Array, "*B 2*H"],
-) -> tuple[Float[Array, "*B H"], Float[Array, "*B H"]]:
-    """Returns the update and reset gates of a GRU, sigmoid(split(gates)).
+    gates: ArrayLike,
+) -> tuple[Float[Array, "*B hidden_dim"], Float[Array, "*B hidden_dim"]]:
+    """Makes the update and reset gates of a gated recurrent unit.
+
+    z, r = split(sigmoid(gates)).
 
     Args:
-        gates: [x, h] W + b, shape [..., 2 H].
+        gates: a dense layer of [x, h], shape [..., 2 hidden_dim].
     Returns:
-        z and r, each of shape [..., H].
+        z and r, each of shape [..., hidden_dim].
+    Raises:
+        ShapeError: if the last axis of gates cannot be halved.
+        DtypeError: if gates are not floating.
+    Example:
+        >>> update, reset = pax.functional.gru_gates(jnp.array([0.0, 100.0]))
+        >>> update.item(), reset.item()
+        (0.5, 1.0)
     """
+    gates = as_floating("gru_gates", "gates", gates)
+    if gates.ndim == 0 or gates.shape[-1] % 2:
+        raise ShapeError(
+            f"gru_gates got gates of shape {gates.shape}; expected (..., 2 * hidden_dim).",
+            "make the gates by a dense layer from [x, hidden] to 2 * hidden_dim.",
+        )
     z, r = jnp.split(jax.nn.sigmoid(gates), 2, axis=-1)
     return z, r
 
 
 def gru_step(
-    hidden: Float[Array, "*B H"], update: Float[Array, "*B H"], candidate: Float[Array, "*B H"]
-) -> Float[Array, "*B H"]:
-    """Returns the next state of a GRU.
+    hidden: ArrayLike, update: ArrayLike, candidate: ArrayLike
+) -> Float[Array, "*B hidden_dim"]:
+    """Does one step of the fully gated recurrent unit.
 
-    h' = (1 - z) h + z tanh(candidate).
+    h' = (1 - z) h + z tanh(candidate), with h the argument `hidden` and z `update`.
 
     Args:
-        hidden: h, shape [..., H].
-        update: z, shape [..., H].
-        candidate: [x, r h] V + c, shape [..., H].
+        hidden: shape [..., hidden_dim].
+        update: the gate z of `gru_gates`, shape [..., hidden_dim].
+        candidate: a dense layer of [x, r h], with r the other gate, shape [..., hidden_dim].
     Returns:
-        h', shape [..., H].
+        h', shape [..., hidden_dim].
+    Raises:
+        ShapeError: if the shapes are not equal.
+        DtypeError: if an argument is not floating.
+    Example:
+        >>> hidden, update = jnp.array([2.0, 2.0]), jnp.array([0.0, 1.0])
+        >>> pax.functional.gru_step(hidden, update, jnp.array([100.0, 100.0]))
+        Array([2., 1.], dtype=float32)
+    Source: Cho et al., "Learning phrase representations using RNN encoder-decoder for
+        statistical machine translation", 2014 (arXiv 1406.1078).
     """
+    hidden = as_floating("gru_step", "hidden", hidden)
+    update = as_floating("gru_step", "update", update)
+    candidate = as_floating("gru_step", "candidate", candidate)
+    if not hidden.shape == update.shape == candidate.shape:
+        raise ShapeError(
+            f"gru_step got hidden {hidden.shape}, update {update.shape}, candidate "
+            f"{candidate.shape}; expected equal shapes.",
+            "make gate and candidate by dense layers to the width of hidden.",
+        )
     return (1 - update) * hidden + update * jnp.tanh(candidate)
