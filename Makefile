@@ -14,8 +14,8 @@ VENV ?= .venv
 ARGS ?=
 # Processes that run tests.
 JOBS ?= 2
-# The JAX that test-core wants, as pip spells it.
-JAX ?= jax
+# What test-core wants at its newest, or pinned.
+WITH ?= jax
 
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
@@ -35,20 +35,22 @@ test-all: lint docs
 test-core: $(VENV)/.has-test
 	$(RUN) -m pytest -q -n $(JOBS) -m "not slow" tests/core tests/contracts
 
+# The lower bounds of pyproject.toml.
 test-oldest:
-	$(MAKE) --no-print-directory test-core VENV=.venv-oldest JAX=jax==0.7.2
+	$(MAKE) --no-print-directory test-core VENV=.venv-oldest WITH="jax==0.10.0 jaxtyping==0.3.2 \
+	  numpy==2.1.0 optax==0.2.5 rich==13.9.0 safetensors==0.5.0"
 
 lint: $(VENV)/.has-dev
 	$(RUN) -m ruff check --quiet .
 	$(RUN) -m ruff format --check --quiet .
-	$(RUN) -m pyright --warnings
+	$(RUN) -m pyright --warnings --pythonpath $(RUN)
 
 format: $(VENV)/.has-dev
 	$(RUN) -m ruff check --fix-only --quiet .
 	$(RUN) -m ruff format --quiet .
 
 docs: $(VENV)/.has-dev
-	$(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 bench: $(VENV)/.has-dev
 	for script in benchmarks/*.py; do $(RUN) $$script || exit 1; done
@@ -80,5 +82,5 @@ $(VENV)/.has-dev: $(VENV)/.has-examples
 
 $(VENV)/.has-test: pyproject.toml $(VENV)/.made
 	@echo 'Installing pax and its core tests into $(VENV), once.'
-	@$(INSTALL) --upgrade -e '.[test]' '$(JAX)'
+	@$(INSTALL) --upgrade -e '.[test]' $(WITH)
 	@touch $@

@@ -1,5 +1,10 @@
 """Neural networks on JAX: modules are pytrees, functions are pure."""
 
+from pax import experimental as experimental
+from pax import functional as functional
+from pax import initializers as initializers
+from pax import io as io
+from pax import show as show
 from pax._core import ArgumentError as ArgumentError
 from pax._core import CallError as CallError
 from pax._core import DtypeError as DtypeError

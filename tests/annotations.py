@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import beartype
+from beartype import BeartypeConf, beartype
+
+#: As for static type checkers, an int will do where a float is asked for.
+CONF = BeartypeConf(is_pep484_tower=True)
 
 
 def checked(function: Callable) -> Callable:
@@ -15,4 +18,4 @@ def checked(function: Callable) -> Callable:
     """
     hints = function.__annotations__
     function.__annotations__ = {k: hint for k, hint in hints.items() if "Self" not in str(hint)}
-    return beartype.beartype(function)
+    return beartype(function, conf=CONF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 # Read when JAX is imported: eight devices, and no silent promotion of dtypes or ranks.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -16,12 +17,13 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
-import tests.annotations
+
+import tests.annotations  # noqa: F401  (the hook below names it)
 
 # Stays in force: parts of the package load on first use, and their annotations count too.
 jaxtyping.install_import_hook("pax", "tests.annotations.checked")
 
-import pax
+import pax  # noqa: E402
 
 # An example may wait for a compilation; a run in CI draws the same examples each time.
 hypothesis.settings.register_profile("pax", deadline=None, derandomize="CI" in os.environ)
@@ -32,6 +34,15 @@ hypothesis.settings.load_profile("pax")
 def seeded() -> None:
     """Makes each test draw the same keys, alone or among others."""
     pax.seed_rng_key(42)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Lets a test pass what the annotations refuse, so that the error is the package's own."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,7 +9,6 @@ from pax.functional.embedding import embed as embed
 from pax.functional.normalization import batch_normalize as batch_normalize
 from pax.functional.normalization import group_normalize as group_normalize
 from pax.functional.normalization import layer_normalize as layer_normalize
-from pax.functional.normalization import moments as moments
 from pax.functional.normalization import normalize as normalize
 from pax.functional.pooling import avg_pool as avg_pool
 from pax.functional.pooling import max_pool as max_pool

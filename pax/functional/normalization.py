@@ -13,31 +13,6 @@ from pax._core import ArgumentError, ShapeError
 from pax.functional.arrays import accumulation_dtype, as_array, as_floating
 
 
-def moments(x: ArrayLike, axes: Sequence[int]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Returns the mean and the variance over some axes.
-
-    variance = mean((x - mean(x))^2), computed in float32 at least, from entries that had the
-    first one subtracted, so that a large mean costs no digits.
-
-    Args:
-        x: input, any shape, floating.
-        axes: the axes to average over.
-    Returns:
-        Mean and variance, of size 1 along axes, in float32, or float64 for a float64 input.
-    Raises:
-        ArgumentError: if x has not these axes.
-        ShapeError: if there is no entry to average over.
-        DtypeError: if x is not floating.
-    Example:
-        >>> mean, variance = pax.functional.moments(jnp.array([[1.0, 10.0], [3.0, 14.0]]), [0])
-        >>> mean.tolist(), variance.tolist()
-        ([[2.0, 12.0]], [[1.0, 4.0]])
-    """
-    x = as_floating("moments", "x", x)
-    mean, variance, _ = _centre("moments", x, _checked_axes("moments", axes, x.ndim))
-    return mean, variance
-
-
 def normalize(
     x: ArrayLike,
     mean: ArrayLike,
@@ -85,7 +60,8 @@ def batch_normalize(
 ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
     """Normalises by the mean and variance over some axes, and returns those too.
 
-    y = (x - mean) / sqrt(variance + eps) * scale + offset, with the two of `moments`.
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with variance = mean((x - mean)^2).
+    Mean and variance are computed in float32 at least, and a large mean costs no digits.
 
     Args:
         x: input, any shape, floating.
@@ -126,7 +102,8 @@ def layer_normalize(
 ) -> Float[Array, "..."]:
     """Normalises each example by its own mean and variance over some axes.
 
-    y = (x - mean) / sqrt(variance + eps) * scale + offset, with the two of `moments`.
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with variance = mean((x - mean)^2).
+    Mean and variance are computed in float32 at least, and a large mean costs no digits.
 
     Args:
         x: input, any shape, floating.
@@ -164,8 +141,8 @@ def group_normalize(
 ) -> Float[Array, "..."]:
     """Normalises each group of channels by its own mean and variance over some axes.
 
-    y = (x - mean) / sqrt(variance + eps) * scale + offset, with the two of `moments`, where the
-    channels are cut into `groups` runs of neighbours and no mean goes over two of them.
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with variance = mean((x - mean)^2). The
+    channels are cut into `groups` runs of neighbours, and no mean goes over two of them.
 
     Args:
         x: input, any shape, floating.

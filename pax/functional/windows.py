@@ -76,7 +76,8 @@ def check_fit(
 
 def _is_size(value: Any, minimum: int) -> bool:
     """Returns whether `value` is an integer, no truth value, of at least `minimum`."""
-    return isinstance(value, int | np.integer) and value is not True and value >= minimum
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_integer and bool(value >= minimum)
 
 
 def _is_pair(value: Any) -> bool:

@@ -25,6 +25,8 @@ class Initializer(abc.ABC):
     The functions of `pax.initializers` return one. It compares by value, can be hashed and
     pickled, and equals the initializer of the same name in `jax.nn.initializers` to the last bit.
 
+    Args:
+        dtype: what is drawn where a call names no dtype; JAX's default float where None.
     Example:
         >>> w_init = pax.initializers.normal(stddev=0.1)
         >>> w_init(jax.random.key(0), (2, 3)).shape

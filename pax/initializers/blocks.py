@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
 
-from pax._core.jax_compat import define_prng
+from pax._core import define_prng
 from pax.initializers.host import empty, is_host_allowed
 
 #: Elements of a block: large enough to hide the cost of a call, small enough that the unused

@@ -33,11 +33,13 @@ def create(
             )
     drawn = scale_init is not None or offset_init is not None
     scale_key, offset_key = keys.for_parts(key_or_next(rng_key), 2) if drawn else (None, None)
-    shape = (num_channels,)
-    scale = (scale_init or initializers.ones)(scale_key, shape) if module.create_scale else None
-    offset = (
-        (offset_init or initializers.zeros)(offset_key, shape) if module.create_offset else None
-    )
+    scale = offset = None
+    if module.create_scale:
+        init = scale_init or initializers.ones
+        scale = expect.drawn(layer, "scale_init", init, scale_key, (num_channels,))
+    if module.create_offset:
+        init = offset_init or initializers.zeros
+        offset = expect.drawn(layer, "offset_init", init, offset_key, (num_channels,))
     return scale, offset
 
 

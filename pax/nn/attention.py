@@ -51,12 +51,11 @@ class MultiHeadAttention(Module):
     ) -> None:
         super().__init__(name=name)
         expect.sizes("MultiHeadAttention", num_heads=num_heads, key_size=key_size)
-        expect.positive("MultiHeadAttention", "w_init_scale", w_init_scale)
         self.num_heads = num_heads
         self.key_size = key_size
-        self.w_init_scale = w_init_scale
+        self.w_init_scale = expect.positive("MultiHeadAttention", "w_init_scale", w_init_scale)
         width = num_heads * key_size
-        w_init = initializers.variance_scaling(w_init_scale, "fan_in", "truncated_normal")
+        w_init = initializers.variance_scaling(self.w_init_scale, "fan_in", "truncated_normal")
         q_key, k_key, v_key, o_key = keys.for_parts(rng_key, 4)
         self.query_projection = Linear(width, width, w_init=w_init, rng_key=q_key)
         self.key_projection = Linear(width, width, w_init=w_init, rng_key=k_key)

@@ -48,14 +48,12 @@ class BatchNorm(ParameterModule):
         super().__init__(name=name)
         layer = type(self).__name__
         expect.sizes(layer, num_channels=num_channels)
-        expect.rate(layer, "decay_rate", decay_rate, may_be_one=False)
-        expect.positive(layer, "eps", eps)
         expect.one_of(layer, "data_format", data_format, self._formats)
         self.num_channels = num_channels
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.decay_rate = decay_rate
-        self.eps = eps
+        self.decay_rate = expect.rate(layer, "decay_rate", decay_rate, may_be_one=False)
+        self.eps = expect.positive(layer, "eps", eps)
         self.data_format = data_format
         # every axis is kept, so that averages and parameters line up with the input
         shape = tuple(num_channels if axis == "C" else 1 for axis in data_format)
@@ -89,10 +87,10 @@ class BatchNorm(ParameterModule):
                 "leave empty batches out, or use `module.eval()`.",
             )
         axes = tuple(i for i, axis in enumerate(self.data_format) if axis != "C")
-        mean, variance = F.moments(x, axes)
+        y, mean, variance = F.batch_normalize(x, axes, self.eps, self.scale, self.offset)
         self.ema_mean(mean)
         self.ema_var(variance)
-        return F.normalize(x, mean, variance, self.eps, self.scale, self.offset)
+        return y
 
     def __repr__(self) -> str:
         return self._repr(

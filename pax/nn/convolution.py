@@ -86,8 +86,11 @@ class Convolution(ParameterModule):
         self.data_format = data_format
         self.feature_group_count = feature_group_count
         w_key, b_key = keys.for_weight_and_bias(rng_key, b_init)
-        self.weight = (w_init or self._default_w_init())(w_key, self._weight_shape())
-        self.bias = (b_init or initializers.zeros)(b_key, (out_features,)) if with_bias else None
+        w_init, b_init = w_init or self._default_w_init(), b_init or initializers.zeros
+        self.weight = expect.drawn(layer, "w_init", w_init, w_key, self._weight_shape())
+        self.bias = (
+            expect.drawn(layer, "b_init", b_init, b_key, (out_features,)) if with_bias else None
+        )
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_shape, self.in_features // self.feature_group_count, self.out_features)

@@ -33,8 +33,7 @@ class Dropout(StateModule):
 
     def __init__(self, dropout_rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        expect.rate("Dropout", "dropout_rate", dropout_rate, may_be_one=False)
-        self.dropout_rate = dropout_rate
+        self.dropout_rate = expect.rate("Dropout", "dropout_rate", dropout_rate, may_be_one=False)
         self.rng_key = next_rng_key()
 
     def __call__(self, x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:

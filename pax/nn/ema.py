@@ -6,9 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
-from pax._core import ArgumentError, StateModule, StructureError
+from pax._core import ArgumentError, DtypeError, StateModule, StructureError
 from pax.nn import expect
 
 
@@ -41,14 +42,10 @@ class EMA(StateModule):
         self, initial_value: Any, decay_rate: float, debias: bool = False, allow_int: bool = False
     ) -> None:
         super().__init__()
-        expect.rate("EMA", "decay_rate", decay_rate, may_be_one=True)
-        self.averages = jax.tree_util.tree_map(jnp.asarray, initial_value)
-        self.decay_rate = decay_rate
+        self.decay_rate = expect.rate("EMA", "decay_rate", decay_rate, may_be_one=True)
         self.allow_int = allow_int
+        self.averages = jax.tree_util.tree_map_with_path(self._initial, initial_value)
         self.debias = jnp.ones(()) if debias else None
-        if not allow_int:
-            for path, x in jax.tree_util.tree_leaves_with_path(self.averages):
-                _check_floating(path, x)
 
     def __call__(self, xs: Any) -> Any:
         """Updates the averages; in evaluation mode they stay as they are.
@@ -59,6 +56,7 @@ class EMA(StateModule):
             The averages.
         Raises:
             StructureError: if xs has another structure or other shapes.
+            DtypeError: if xs has floating numbers where the averages are integers.
             PurityError: in training mode outside `pax.pure`.
         """
         if not self.training:
@@ -71,7 +69,7 @@ class EMA(StateModule):
 
         def update(average: Array, x: Any) -> Array:
             x = jnp.asarray(x, average.dtype)
-            if not jnp.issubdtype(average.dtype, jnp.inexact):
+            if not _is_floating(average):
                 return x
             blended = self.decay_rate * average + (1.0 - self.decay_rate) * x
             return blended if is_first is None else jnp.where(is_first, x, blended)
@@ -88,15 +86,33 @@ class EMA(StateModule):
                 f"have shapes {jax.tree_util.tree_map(jnp.shape, self.averages)}.",
                 "give it the same tree at each call as at construction.",
             )
+        for average, x in zip(old, new, strict=True):
+            if _is_floating(x) and not _is_floating(average):
+                raise DtypeError(
+                    f"EMA got values of dtype {jnp.result_type(x)} where its averages have dtype "
+                    f"{average.dtype}; they would be cut to integers.",
+                    "start the averages with floating numbers.",
+                )
+
+    def _initial(self, path: tuple[Any, ...], x: Any) -> Array:
+        where = f"initial_value{jax.tree_util.keystr(path)}"
+        if not isinstance(x, (jax.Array, np.ndarray, np.generic, int, float, complex)):
+            raise ArgumentError(
+                f"EMA got a leaf of type {type(x).__name__} at {where}; expected arrays and "
+                "numbers.",
+                "pass a tree of arrays, such as module.parameters().",
+            )
+        x = jnp.asarray(x)
+        if not self.allow_int and not _is_floating(x):
+            raise ArgumentError(
+                f"EMA got a leaf of dtype {x.dtype} at {where}; expected floating numbers.",
+                "pass allow_int=True to keep the newest integers, or convert them to floats.",
+            )
+        return x
 
     def __repr__(self) -> str:
         return self._repr({"decay_rate": self.decay_rate, "debias": self.debias is not None})
 
 
-def _check_floating(path: tuple[Any, ...], x: Array) -> None:
-    if not jnp.issubdtype(x.dtype, jnp.inexact):
-        raise ArgumentError(
-            f"EMA got a leaf of dtype {x.dtype} at initial_value{jax.tree_util.keystr(path)}; "
-            "expected floating numbers.",
-            "pass allow_int=True to keep the newest integers, or convert them to floats.",
-        )
+def _is_floating(x: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(x), jnp.inexact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Int, Num
+from jaxtyping import Array, ArrayLike, Integer, Num
 
 from pax import functional as F
 from pax import initializers
@@ -49,9 +49,10 @@ class Embed(ParameterModule):
         self.vocab_size = vocab_size
         self.embed_dim = embed_dim
         init = w_init or initializers.truncated_normal(stddev=1.0)
-        self.weight = init(key_or_next(rng_key), (vocab_size, embed_dim))
+        key, shape = key_or_next(rng_key), (vocab_size, embed_dim)
+        self.weight = expect.drawn("Embed", "w_init", init, key, shape)
 
-    def __call__(self, x: Int[ArrayLike, "*shape"]) -> Num[Array, "*shape {self.embed_dim}"]:
+    def __call__(self, x: Integer[ArrayLike, "*shape"]) -> Num[Array, "*shape {self.embed_dim}"]:
         """Looks up vectors.
 
         Args:

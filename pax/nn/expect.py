@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -32,34 +33,49 @@ def is_int(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 
-def integer(layer: str, name: str, value: Any) -> None:
-    """Raises unless a value is an integer."""
-    if not is_int(value):
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a finite real number, and not a truth value."""
+    return (is_int(value) or isinstance(value, (float, np.floating))) and math.isfinite(value)
+
+
+def integer(layer: str, name: str, value: Any, at_least: float = -math.inf) -> None:
+    """Raises unless a value is an integer, of at least this size."""
+    if not is_int(value) or value < at_least:
+        limit = "" if at_least == -math.inf else f" of at least {at_least}"
         raise ArgumentError(
-            f"{layer} got {name}={value!r}; expected an integer.",
-            f"write {name}=42.",
+            f"{layer} got {name}={value!r}; expected an integer{limit}.",
+            f"write {name}=1.",
         )
 
 
-def rate(layer: str, name: str, value: Any, *, may_be_one: bool) -> None:
-    """Raises unless a value is a number from 0 to 1, with or without 1 itself."""
-    is_number = isinstance(value, (int, float, np.integer, np.floating))
-    upper = "1]" if may_be_one else "1)"
-    if not is_number or not 0.0 <= value <= 1.0 or (value == 1.0 and not may_be_one):
+def number(layer: str, name: str, value: Any) -> float:
+    """Returns a number as a Python float, which never widens the dtype of an array."""
+    if not is_number(value):
         raise ArgumentError(
-            f"{layer} got {name}={value!r}; expected a number in [0, {upper}.",
-            f"write {name}=0.9." if may_be_one else f"write {name}=0.1.",
+            f"{layer} got {name}={value!r}; expected a finite number.", f"write {name}=1.0."
         )
+    return float(value)
 
 
-def positive(layer: str, name: str, value: Any) -> None:
-    """Raises unless a value is a positive, finite number."""
-    is_number = isinstance(value, (int, float, np.integer, np.floating))
-    if not is_number or not 0.0 < value < float("inf"):
+def rate(layer: str, name: str, value: Any, *, may_be_one: bool) -> float:
+    """Returns a number from 0 to 1, with or without 1 itself, as a Python float."""
+    if not is_number(value) or not 0 <= value <= 1 or (value == 1 and not may_be_one):
+        interval = "[0, 1]" if may_be_one else "[0, 1)"
+        raise ArgumentError(
+            f"{layer} got {name}={value!r}; expected a number in {interval}.",
+            f"write {name}={0.9 if name == 'decay_rate' else 0.1}.",
+        )
+    return float(value)
+
+
+def positive(layer: str, name: str, value: Any) -> float:
+    """Returns a positive number as a Python float."""
+    if not is_number(value) or not value > 0:
         raise ArgumentError(
             f"{layer} got {name}={value!r}; expected a positive number.",
             f"set {name} to a positive number.",
         )
+    return float(value)
 
 
 def axis(layer: str, value: Any) -> int | slice | tuple[int, ...]:
@@ -123,17 +139,33 @@ def initializer(layer: str, name: str, value: Any) -> None:
     """Raises unless a value can be called as an initializer, or is None."""
     if value is not None and not callable(value):
         raise ArgumentError(
-            f"{layer} got {name}={value!r}, which cannot be called.",
+            f"{layer} got {name} of type {type(value).__name__}, which cannot be called.",
             f"pass a function of (rng_key, shape): {name}=jax.nn.initializers.normal(0.02).",
         )
 
 
+def drawn(layer: str, name: str, init: Initializer, rng_key: Any, shape: tuple[int, ...]) -> Array:
+    """Returns what an initializer draws, as a JAX array; raises if it has another shape."""
+    value = jnp.asarray(init(rng_key, shape))
+    if value.shape != shape:
+        raise ArgumentError(
+            f"{layer} got an array of shape {value.shape} from {name}; expected {shape}.",
+            f"let {name} return an array of the shape that it is given: {name}(rng_key, shape).",
+        )
+    return value
+
+
 def array(module: Module, x: Any, what: str = "input") -> Array:
-    """Returns `x` as a JAX array; raises if it is not an array at all."""
+    """Returns `x` as a JAX array; raises if it is not an array of numbers."""
     if not isinstance(x, (jax.Array, np.ndarray, np.generic)):
         raise DtypeError(
             f"{module!r} got {what} of type {type(x).__name__}; expected an array.",
             "convert it first: jnp.asarray(x).",
+        )
+    if not jnp.issubdtype(x.dtype, jnp.number) and x.dtype != np.bool_:
+        raise DtypeError(
+            f"{module!r} got {what} of dtype {x.dtype}; expected an array of numbers.",
+            "turn what it holds into numbers first; rows of unequal lengths need padding.",
         )
     return jnp.asarray(x)
 
@@ -141,10 +173,12 @@ def array(module: Module, x: Any, what: str = "input") -> Array:
 def floating(module: Module, x: Any, what: str = "input") -> Array:
     """Returns `x` as a JAX array; raises if its numbers are not floating."""
     x = array(module, x, what)
-    if not jnp.issubdtype(x.dtype, jnp.inexact):
+    if not jnp.issubdtype(x.dtype, jnp.floating):
         raise DtypeError(
             f"{module!r} got {what} of dtype {x.dtype}; expected a floating dtype.",
-            "convert it first: x.astype(jnp.float32), and scale images to about [-1, 1].",
+            "convert the bytes of an image first: x.astype(jnp.float32) / 255."
+            if x.dtype == np.uint8
+            else "convert it first: x.astype(jnp.float32).",
         )
     return x
 
@@ -180,6 +214,11 @@ def channels(module: Module, x: Array, data_format: str, size: int, argument: st
             f"build the layer with {argument}={has}, or with the data_format of the input."
             if has
             else "give it an input that is not empty.",
+        )
+    if 0 in x.shape[1:]:
+        raise ShapeError(
+            f"{module!r} got input of shape {x.shape}, which has a spatial axis of size 0.",
+            "give it an input that is not empty; only the batch may be.",
         )
 
 
@@ -222,11 +261,17 @@ def state(module: Module, value: Any, kind: type[S], x: Array, size: int) -> S:
             f"{module!r} got a state of type {type(value).__name__}; expected {name}.",
             "call it as `state, y = cell(state, x)`, first with cell.initial_state(batch_size).",
         )
-    for field, part in zip(kind._fields, value, strict=True):  # type: ignore[attr-defined]
-        if jnp.shape(part) != (*x.shape[:-1], size):
+    parts = [
+        floating(module, part, f"{name}.{field}")
+        for field, part in zip(kind._fields, value, strict=True)  # type: ignore[attr-defined]
+    ]
+    for field, part in zip(kind._fields, parts, strict=True):  # type: ignore[attr-defined]
+        if part.shape != (*x.shape[:-1], size):
             raise ShapeError(
-                f"{module!r} got {name}.{field} of shape {jnp.shape(part)} with input of shape "
+                f"{module!r} got {name}.{field} of shape {part.shape} with input of shape "
                 f"{x.shape}; expected {(*x.shape[:-1], size)}.",
-                f"start with cell.initial_state({x.shape[0] if x.ndim > 1 else 1}).",
+                f"start with cell.initial_state({x.shape[0]})."
+                if x.ndim == 2
+                else "give state and input the same batch axes.",
             )
-    return value
+    return kind(*parts)

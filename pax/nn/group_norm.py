@@ -18,15 +18,15 @@ _FORMATS = {"channels_last": True, "channels_first": False, "N...C": True, "NC..
 class GroupNorm(ParameterModule):
     """Normalises each example over groups of channels, and over some of its axes.
 
-    y = (x - mean) / sqrt(variance + eps) * scale + offset, with one mean and variance for each
-    group of num_channels / groups channels, taken over these and over `axis`.
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, with mean and variance over `axis`,
+    for each group of num_channels / groups neighbouring channels apart.
 
     Args:
         groups: number of groups; it divides num_channels.
         num_channels: C, number of channels.
         axis: the axes to normalise over: an int, a slice of the axes, or a sequence of ints; the
-            groups are kept apart whether or not the channel axis is among them. By default all
-            axes but the first; `slice(2, None)` keeps the second apart too, as for sequences.
+            channel axis among them means the channels of a group. By default all axes but the
+            first; `slice(2, None)` keeps the second apart too, as for sequences.
         create_scale: whether there is a trainable scale [C]; without it, `scale` is None.
         create_offset: whether there is a trainable offset [C]; without it, `offset` is None.
         eps: added to the variance.
@@ -69,14 +69,13 @@ class GroupNorm(ParameterModule):
                 f"num_channels={num_channels}.",
                 "choose a number of groups that divides the channels.",
             )
-        expect.positive("GroupNorm", "eps", eps)
         expect.one_of("GroupNorm", "data_format", data_format, tuple(_FORMATS))
         self.groups = groups
         self.num_channels = num_channels
         self.axis = expect.axis("GroupNorm", axis)
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.eps = eps
+        self.eps = expect.positive("GroupNorm", "eps", eps)
         self.data_format = data_format
         self.scale, self.offset = affine.create(
             self, num_channels, scale_init, offset_init, rng_key

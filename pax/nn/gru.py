@@ -14,7 +14,14 @@ from pax.nn.linear import Linear
 
 
 class GRUState(NamedTuple):
-    """State of a `GRU`: `hidden`, shape [..., hidden_dim]."""
+    """State of a `GRU`.
+
+    Args:
+        hidden: shape [..., hidden_dim].
+    Example:
+        >>> pax.GRU(3, 4).initial_state(2).hidden.shape
+        (2, 4)
+    """
 
     hidden: Float[Array, "*batch hidden_dim"]
 
@@ -61,9 +68,12 @@ class GRU(ParameterModule):
         Args:
             batch_size: B.
         Returns:
-            `hidden` of shape [B, hidden_dim].
+            `hidden` of shape [B, hidden_dim], dtype of the weights.
+        Raises:
+            ArgumentError: if batch_size is not an integer of at least 0.
         """
-        return GRUState(jnp.zeros((batch_size, self.hidden_dim)))
+        expect.integer("GRU.initial_state", "batch_size", batch_size, at_least=0)
+        return GRUState(jnp.zeros((batch_size, self.hidden_dim), self.xh_h_fc.weight.dtype))
 
     def __call__(
         self, state: GRUState, x: Float[ArrayLike, "*batch input_dim"]
@@ -77,6 +87,7 @@ class GRU(ParameterModule):
             The state after, and the output, shape [..., hidden_dim].
         Raises:
             CallError: if state is not a GRUState.
+            DtypeError: if x or the state is not floating.
             ShapeError: if shapes do not fit.
         """
         x = expect.step_input(self, x, self.input_dim)

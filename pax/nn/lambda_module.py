@@ -6,6 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import numpy as np
+
 from pax._core import ArgumentError, Module
 
 
@@ -29,7 +32,7 @@ class Lambda(Module):
         super().__init__(name=name)
         if not callable(func):
             raise ArgumentError(
-                f"Lambda got {func!r}, which cannot be called.",
+                f"Lambda got a value of type {type(func).__name__}, which cannot be called.",
                 "pass a function: pax.Lambda(jax.nn.relu).",
             )
         self.func = func
@@ -53,8 +56,15 @@ def _call_text(func: Any) -> str:
     bound: list[str] = []
     named: list[str] = []
     while isinstance(func, functools.partial):
-        bound = [repr(a) for a in func.args] + bound
-        named = [f"{k}={v!r}" for k, v in func.keywords.items()] + named
+        bound = [_text(x) for x in func.args] + bound
+        named = [f"{k}={_text(x)}" for k, x in func.keywords.items()] + named
         func = func.func
     name = getattr(func, "__name__", None) or type(func).__name__
     return f"{name}({', '.join([*bound, 'x', *named])})"
+
+
+def _text(value: Any) -> str:
+    """Returns a value as text on one line: of an array, dtype and shape."""
+    if isinstance(value, (jax.Array, np.ndarray)):
+        return f"{value.dtype}{list(value.shape)}"
+    return repr(value)

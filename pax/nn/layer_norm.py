@@ -53,12 +53,11 @@ class LayerNorm(ParameterModule):
     ) -> None:
         super().__init__(name=name)
         expect.sizes("LayerNorm", num_channels=num_channels)
-        expect.positive("LayerNorm", "eps", eps)
         self.num_channels = num_channels
         self.axis = expect.axis("LayerNorm", axis)
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.eps = eps
+        self.eps = expect.positive("LayerNorm", "eps", eps)
         self.scale, self.offset = affine.create(
             self, num_channels, scale_init, offset_init, rng_key
         )
@@ -86,8 +85,7 @@ class LayerNorm(ParameterModule):
         expect.last_axis(self, x, self.num_channels, "num_channels")
         axes = expect.resolved_axes(self, x, self.axis)
         scale, offset = affine.choose(self, x, scale, offset, channel_axis=-1)
-        mean, variance = F.moments(x, axes)
-        return F.normalize(x, mean, variance, self.eps, scale, offset)
+        return F.layer_normalize(x, axes, self.eps, scale, offset)
 
     def __repr__(self) -> str:
         return self._repr(

@@ -55,8 +55,11 @@ class Linear(ParameterModule):
         self.out_dim = out_dim
         self.with_bias = with_bias
         w_key, b_key = keys.for_weight_and_bias(rng_key, b_init)
-        self.weight = (w_init or initializers.lecun_normal())(w_key, (in_dim, out_dim))
-        self.bias = (b_init or initializers.zeros)(b_key, (out_dim,)) if with_bias else None
+        w_init, b_init = w_init or initializers.lecun_normal(), b_init or initializers.zeros
+        self.weight = expect.drawn("Linear", "w_init", w_init, w_key, (in_dim, out_dim))
+        self.bias = (
+            expect.drawn("Linear", "b_init", b_init, b_key, (out_dim,)) if with_bias else None
+        )
 
     def __call__(self, x: Num[ArrayLike, "*batch in_dim"]) -> Num[Array, "*batch {self.out_dim}"]:
         """Applies the layer.

@@ -14,7 +14,15 @@ from pax.nn.linear import Linear
 
 
 class LSTMState(NamedTuple):
-    """State of an `LSTM`: `hidden` and `cell`, both of shape [..., hidden_dim]."""
+    """State of an `LSTM`.
+
+    Args:
+        hidden: shape [..., hidden_dim].
+        cell: shape [..., hidden_dim].
+    Example:
+        >>> pax.LSTM(3, 4).initial_state(2).cell.shape
+        (2, 4)
+    """
 
     hidden: Float[Array, "*batch hidden_dim"]
     cell: Float[Array, "*batch hidden_dim"]
@@ -61,7 +69,7 @@ class LSTM(ParameterModule):
         expect.initializer("LSTM", "w_init", w_init)
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
-        self.forget_gate_bias = forget_gate_bias
+        self.forget_gate_bias = expect.number("LSTM", "forget_gate_bias", forget_gate_bias)
         self.fc = Linear(input_dim + hidden_dim, 4 * hidden_dim, w_init=w_init, rng_key=rng_key)
 
     def initial_state(self, batch_size: int) -> LSTMState:
@@ -70,10 +78,13 @@ class LSTM(ParameterModule):
         Args:
             batch_size: B.
         Returns:
-            `hidden` and `cell` of shape [B, hidden_dim].
+            `hidden` and `cell` of shape [B, hidden_dim], dtype of the weights.
+        Raises:
+            ArgumentError: if batch_size is not an integer of at least 0.
         """
-        shape = (batch_size, self.hidden_dim)
-        return LSTMState(jnp.zeros(shape), jnp.zeros(shape))
+        expect.integer("LSTM.initial_state", "batch_size", batch_size, at_least=0)
+        shape, dtype = (batch_size, self.hidden_dim), self.fc.weight.dtype
+        return LSTMState(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
     def __call__(
         self, state: LSTMState, x: Float[ArrayLike, "*batch input_dim"]
@@ -87,6 +98,7 @@ class LSTM(ParameterModule):
             The state after, and the output, shape [..., hidden_dim].
         Raises:
             CallError: if state is not an LSTMState.
+            DtypeError: if x or the state is not floating.
             ShapeError: if shapes do not fit.
         """
         x = expect.step_input(self, x, self.input_dim)

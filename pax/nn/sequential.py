@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from pax._core import ArgumentError, Module
+from pax.nn import expect
 from pax.nn.lambda_module import Lambda
 
 
@@ -67,6 +68,7 @@ class Sequential(Module):
         Raises:
             ArgumentError: if value cannot be called, or there is no such place.
         """
+        expect.integer("Sequential.set", "index", index)
         if not -len(self) <= index < len(self):
             raise ArgumentError(
                 f"Sequential.set got index {index}; it has {len(self)} layers.",
@@ -84,8 +86,8 @@ class Sequential(Module):
 def _as_module(index: int, layer: Any) -> Module:
     if not callable(layer):
         raise ArgumentError(
-            f"Sequential got {layer!r} of type {type(layer).__name__} as layer {index}, which "
-            "cannot be called.",
+            f"Sequential got a value of type {type(layer).__name__} as layer {index}, which cannot "
+            "be called.",
             "pass modules and functions: pax.Sequential(pax.Linear(2, 3), jax.nn.relu); "
             "spread a list with *layers.",
         )

@@ -14,7 +14,14 @@ from pax.nn.linear import Linear
 
 
 class VanillaRNNState(NamedTuple):
-    """State of a `VanillaRNN`: `hidden`, shape [..., hidden_dim]."""
+    """State of a `VanillaRNN`.
+
+    Args:
+        hidden: shape [..., hidden_dim].
+    Example:
+        >>> pax.VanillaRNN(3, 4).initial_state(2).hidden.shape
+        (2, 4)
+    """
 
     hidden: Float[Array, "*batch hidden_dim"]
 
@@ -56,9 +63,12 @@ class VanillaRNN(ParameterModule):
         Args:
             batch_size: B.
         Returns:
-            `hidden` of shape [B, hidden_dim].
+            `hidden` of shape [B, hidden_dim], dtype of the weights.
+        Raises:
+            ArgumentError: if batch_size is not an integer of at least 0.
         """
-        return VanillaRNNState(jnp.zeros((batch_size, self.hidden_dim)))
+        expect.integer("VanillaRNN.initial_state", "batch_size", batch_size, at_least=0)
+        return VanillaRNNState(jnp.zeros((batch_size, self.hidden_dim), self.fc.weight.dtype))
 
     def __call__(
         self, state: VanillaRNNState, x: Float[ArrayLike, "*batch input_dim"]
@@ -72,6 +82,7 @@ class VanillaRNN(ParameterModule):
             The state after, and the output, shape [..., hidden_dim].
         Raises:
             CallError: if state is not a VanillaRNNState.
+            DtypeError: if x or the state is not floating.
             ShapeError: if shapes do not fit.
         """
         x = expect.step_input(self, x, self.input_dim)

@@ -61,8 +61,13 @@ def public_methods(cls: type) -> dict[str, object]:
 
 def constructor(cls: type) -> inspect.Signature:
     """Returns what a call of the class takes."""
-    create = cls.__new__ if cls.__init__ is object.__init__ else cls.__init__
-    return without_first(inspect.signature(create)).replace(return_annotation=inspect._empty)
+    if cls.__init__ is not object.__init__:
+        signature = without_first(inspect.signature(cls.__init__))
+    elif cls.__new__ is not object.__new__:
+        signature = without_first(inspect.signature(cls.__new__))
+    else:
+        signature = inspect.Signature()
+    return signature.replace(return_annotation=inspect.Signature.empty)
 
 
 def without_first(signature: inspect.Signature) -> inspect.Signature:

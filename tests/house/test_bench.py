@@ -7,8 +7,9 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pax
 import pytest
+
+import pax
 
 
 def test_eight_devices() -> None:

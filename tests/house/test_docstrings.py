@@ -6,6 +6,7 @@ import inspect
 import re
 
 import pytest
+
 from tests.house.public_api import (
     constructor,
     method_signature,

@@ -8,6 +8,7 @@ import re
 import textwrap
 
 import pytest
+
 from tests.house.tree import ROOT, definitions, parse, python_files, tracked_files
 
 FENCE = re.compile(r"^( *)```python[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -17,14 +18,16 @@ PARSER = doctest.DocTestParser()
 def docstrings() -> dict[str, tuple[str, int]]:
     """Returns the text and first line of each docstring that holds an example.
 
-    They are read from the files: decorators may hide a function from a search by import.
+    They are read from the files: decorators may hide a function from a search by import. In the
+    template a source follows the example at once; doctest wants an empty line between them.
     """
     found = {}
     for name in python_files("pax/"):
         for owner, node in [("", parse(name)), *definitions(name)]:
             text = ast.get_docstring(node, clean=False)
             if text and ">>>" in text:
-                found[f"{name}::{owner}"] = (text, node.body[0].lineno - 1)
+                ended = re.sub(r"^ *Source:", r"\n\g<0>", text, flags=re.MULTILINE)
+                found[f"{name}::{owner}"] = (ended, node.body[0].lineno - 1)
     return found
 
 

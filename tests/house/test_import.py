@@ -16,7 +16,10 @@ import pax
 print(*[name for name in {HEAVY} if name in sys.modules])
 """
 
-NAMES = [*public_names("pax/__init__.py"), *(part.removeprefix("pax.") for part in public_parts()[1:])]
+NAMES = [
+    *public_names("pax/__init__.py"),
+    *(part.removeprefix("pax.") for part in public_parts()[1:]),
+]
 
 REACHED = f"""
 import operator

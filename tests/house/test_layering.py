@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+
 from tests.house.tree import (
     definitions,
     listed,
@@ -43,6 +44,8 @@ LATE_IMPORTS = {
     ("pax._core.module.Module.summary", "pax.show"),
     ("pax._core.module.Module.state_dict", "pax.io"),
     ("pax._core.module.Module.load_state_dict", "pax.io"),
+    ("pax._core.jax_compat._trace_state_getter", "jax.extend.core"),
+    ("pax._core.jax_compat.define_prng", "jax.extend.random"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 import pytest
+
 from tests.house.public_api import SNAPSHOT, text
 
 
