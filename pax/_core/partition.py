@@ -46,7 +46,7 @@ def emptied(tree: M) -> M:
     return jax.tree_util.tree_map(lambda _: EmptyNode(), tree)
 
 
-def parameters_method(*names: str, submodules: bool = True) -> Callable[[Any], Any]:
+def parameters_method(*names: str, submodules: bool = True) -> Any:
     """Makes the `parameters` method of a class that names its own trainable attributes.
 
     Args:

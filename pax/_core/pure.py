@@ -6,7 +6,7 @@ import contextlib
 import functools
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 
@@ -17,6 +17,8 @@ from pax._core.node import Node, is_node, units
 from pax._core.pytree import open_copy, seal
 
 M = TypeVar("M", bound=Node)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -55,7 +57,7 @@ def _modules(tree: Any) -> list[Node]:
     return [x for x in units(tree) if isinstance(x, Node)]
 
 
-def pure(fn: Callable[..., Any]) -> Callable[..., Any]:
+def pure(fn: Callable[P, T]) -> Callable[P, T]:
     """Makes a pure function of one that changes modules.
 
     `fn` gets copies of all modules among its arguments and may change those: assign
@@ -83,9 +85,9 @@ def pure(fn: Callable[..., Any]) -> Callable[..., Any]:
     owner = _owner(fn)
 
     @functools.wraps(fn, updated=())
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
         with _changes() as (give, check):
-            call = fn if owner is None else _rebind(fn, give(owner))
+            call: Any = fn if owner is None else _rebind(fn, give(owner))
             out = call(*map(give, args), **{k: give(v) for k, v in kwargs.items()})
             check(out)
             return out
@@ -105,7 +107,7 @@ def _rebind(fn: Any, module: Node) -> Callable[..., Any]:
     return module if isinstance(fn, Node) else types.MethodType(fn.__func__, module)  # type: ignore[return-value]
 
 
-def module_and_value(fn: Callable[..., Any]) -> Callable[..., Any]:
+def module_and_value(fn: Callable[P, T]) -> Callable[P, tuple[Any, T]]:
     """Makes a pure function that also returns the changed module.
 
     Args:

@@ -86,8 +86,8 @@ def batch_normalize(
     """
     x = as_floating("batch_normalize", "x", x)
     scale, offset = _aligned_affine("batch_normalize", scale, offset, x)
-    axes = _checked_axes("batch_normalize", axes, x.ndim)
-    mean, variance, centred = _centre("batch_normalize", x, axes)
+    axes = _checked_axes("batch_normalize", axes, x)
+    mean, variance, centred = _centre(x, axes)
     # scaling the small factor, not the large array, halves the time of the gradient
     gain = _affine(lax.rsqrt(variance + eps), scale, None)
     return _affine(centred, gain, offset).astype(x.dtype), mean, variance
@@ -125,8 +125,8 @@ def layer_normalize(
     """
     x = as_floating("layer_normalize", "x", x)
     scale, offset = _aligned_affine("layer_normalize", scale, offset, x)
-    axes = _checked_axes("layer_normalize", axes, x.ndim)
-    _, variance, centred = _centre("layer_normalize", x, axes)
+    axes = _checked_axes("layer_normalize", axes, x)
+    _, variance, centred = _centre(x, axes)
     return _affine(centred * lax.rsqrt(variance + eps), scale, offset).astype(x.dtype)
 
 
@@ -167,8 +167,13 @@ def group_normalize(
     """
     x = as_floating("group_normalize", "x", x)
     scale, offset = _aligned_affine("group_normalize", scale, offset, x)
-    axes = _checked_axes("group_normalize", axes, x.ndim)
-    (channel,) = _checked_axes("group_normalize", [channel_axis], x.ndim)
+    axes = _checked_axes("group_normalize", axes, x)
+    if not -x.ndim <= channel_axis < x.ndim:
+        raise ArgumentError(
+            f"group_normalize got channel_axis={channel_axis} for x of rank {x.ndim}.",
+            "name one of the axes of x.",
+        )
+    channel = channel_axis % x.ndim
     channels = x.shape[channel]
     if groups < 1 or channels % groups:
         raise ArgumentError(
@@ -177,22 +182,17 @@ def group_normalize(
         )
     split = (*x.shape[:channel], groups, channels // groups, *x.shape[channel + 1 :])
     within = tuple(axis if axis < channel else axis + 1 for axis in axes)
-    _, variance, centred = _centre("group_normalize", x.reshape(split), within)
+    _, variance, centred = _centre(x.reshape(split), within)
     y = (centred * lax.rsqrt(variance + eps)).reshape(x.shape)
     return _affine(y, scale, offset).astype(x.dtype)
 
 
-def _centre(function: str, x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
+def _centre(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     """Returns mean, variance and x - mean.
 
     The first entry is subtracted before the mean is taken. What remains is of the size of the
     spread, so that neither sum nor mean is rounded to the digits of a large common part.
     """
-    if any(x.shape[axis] == 0 for axis in axes):
-        raise ShapeError(
-            f"{function} got x of shape {x.shape}; there is no entry to average over.",
-            "leave empty batches out.",
-        )
     x = x.astype(accumulation_dtype(x))
     corner = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
     first = lax.stop_gradient(lax.slice(x, [0] * x.ndim, corner))
@@ -231,12 +231,17 @@ def _aligned(function: str, argument: str, value: ArrayLike, x: Array) -> Array:
     return value.astype(accumulation_dtype(x)).reshape(shape)
 
 
-def _checked_axes(function: str, axes: Sequence[int], rank: int) -> tuple[int, ...]:
-    """Returns the axes as distinct integers in 0 ... rank - 1."""
-    inside = {axis % rank for axis in axes if -rank <= axis < rank}
+def _checked_axes(function: str, axes: Sequence[int], x: Array) -> tuple[int, ...]:
+    """Returns axes of x as distinct integers from 0; there is something to average along them."""
+    inside = {axis % x.ndim for axis in axes if -x.ndim <= axis < x.ndim}
     if not inside or len(inside) != len(axes):
         raise ArgumentError(
-            f"{function} got axes {tuple(axes)} for x of rank {rank}.",
+            f"{function} got axes {tuple(axes)} for x of rank {x.ndim}.",
             "name at least one axis of x, each once.",
+        )
+    if any(x.shape[axis] == 0 for axis in inside):
+        raise ShapeError(
+            f"{function} got x of shape {x.shape}; there is no entry to average over.",
+            "leave empty batches out.",
         )
     return tuple(sorted(inside))

@@ -13,7 +13,7 @@ from jaxtyping import Float, Num
 
 from pax._core import ArgumentError, DtypeError
 from pax.functional.arrays import accumulation_dtype, as_array, as_floating
-from pax.functional.windows import Pairs, check_fit, check_padding, pad_pairs, per_axis
+from pax.functional.windows import Pairs, check_fit, pad_pairs, per_axis
 
 
 def avg_pool(
@@ -153,12 +153,12 @@ def _windows(
     channel = None if channel_axis is None else operator.index(channel_axis)
     if channel is not None and not -rank <= channel < rank:
         raise ArgumentError(
-            f"{function} got channel_axis={channel} for an input of rank {rank}.",
-            f"name one of the {rank} axes, or None for an input without channels.",
+            f"{function} got channel_axis={channel} for value of rank {rank}.",
+            "name one of its axes, or None for a value without channels.",
         )
     skipped = {0} if channel is None else {0, channel % rank}
 
-    def per_input_axis(argument: str, given: int | Sequence[int]) -> tuple[int, ...]:
+    def for_each_axis(argument: str, given: int | Sequence[int]) -> tuple[int, ...]:
         if isinstance(given, Sequence) and len(given) == rank - 1:
             given = (1, *given)
         entries = per_axis(function, argument, given, rank)
@@ -166,13 +166,13 @@ def _windows(
             return entries
         return tuple(1 if axis in skipped else entry for axis, entry in enumerate(entries))
 
-    windows = per_input_axis("window_shape", window_shape)
-    steps = per_input_axis("strides", strides)
-    if not isinstance(padding, str):
+    windows = for_each_axis("window_shape", window_shape)
+    steps = for_each_axis("strides", strides)
+    if not isinstance(padding, str) or padding.upper() not in ("SAME", "VALID"):
         raise ArgumentError(
             f"{function} got padding={padding!r}; expected 'SAME' or 'VALID'.",
             "pad the input with jnp.pad first, then pool with padding='VALID'.",
         )
-    pairs = pad_pairs(check_padding(function, padding, rank), value.shape, windows, steps)
+    pairs = pad_pairs(padding.upper(), value.shape, windows, steps)
     check_fit(function, value.shape, value.shape, windows, pairs)
     return windows, steps, pairs

@@ -114,10 +114,10 @@ def checked_shape(owner: object, shape: Any) -> tuple[int, ...]:
 
 def resolved_dtype(*choices: Any) -> np.dtype:
     """Returns the first dtype that is not None as NumPy spells it, else JAX's default float."""
-    for dtype in choices:
-        if dtype is not None:
-            return jnp.dtype(dtype)
-    return jax.dtypes.canonicalize_dtype(float)
+    dtype = next((choice for choice in choices if choice is not None), float)
+    if any(dtype is kind for kind in (bool, int, float, complex)):
+        return jax.dtypes.canonicalize_dtype(dtype)  # Python's types mean JAX's default width
+    return jnp.dtype(dtype)
 
 
 def checked_number(owner: str, name: str, value: Any, lowest: float = -math.inf) -> float:

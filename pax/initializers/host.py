@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -35,8 +34,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def full(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     """Returns what `jnp.full(shape, value, dtype)` does."""
-    is_known = not isinstance(value, jax.core.Tracer)
-    if not (is_known and is_host_allowed() and dtype == jax.dtypes.canonicalize_dtype(dtype)):
+    if not is_host_allowed() or dtype != jax.dtypes.canonicalize_dtype(dtype):
         return jnp.full(shape, value, dtype)
     array = empty(shape, dtype)
     array[...] = value

@@ -57,7 +57,7 @@ def _choose(module: Any, part: str, x: Array, given: Any, channel_axis: int) -> 
     own = getattr(module, part)
     if own is not None and given is not None:
         raise ArgumentError(
-            f"{module!r} got a {part} at the call although it has its own.",
+            f"{module!r} got {part} at the call although it has its own.",
             f"build it with create_{part}=False, or leave {part} out.",
         )
     if own is not None:
@@ -69,9 +69,9 @@ def _choose(module: Any, part: str, x: Array, given: Any, channel_axis: int) -> 
     given = expect.floating(module, given, part)
     if not _is_broadcastable(given.shape, x.shape):
         raise ShapeError(
-            f"{module!r} got a {part} of shape {given.shape} for input of shape {x.shape}; "
+            f"{module!r} got {part} of shape {given.shape} for input of shape {x.shape}; "
             "expected a shape that broadcasts to the input's.",
-            f"give one {part} a channel and reshape it to the axes of the input.",
+            "give one value for each channel, reshaped to the axes of the input.",
         )
     return given.reshape((1,) * (x.ndim - given.ndim) + given.shape)
 

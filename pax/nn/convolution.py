@@ -14,7 +14,7 @@ from pax._core import ArgumentError, ParameterModule
 from pax.nn import expect, keys
 
 #: "SAME", "VALID", or the padding (before, after) of each spatial axis.
-Padding = str | Sequence[tuple[int, int]]
+Padding = str | Sequence[Sequence[int]]
 
 
 class Convolution(ParameterModule):

@@ -30,8 +30,8 @@ class LayerNorm(ParameterModule):
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
     Example:
-        >>> pax.LayerNorm(3, -1, True, True)(jnp.array([[1.0, 2.0, 3.0]]))
-        Array([[-1.2247357,  0.       ,  1.2247357]], dtype=float32)
+        >>> print(pax.LayerNorm(3, -1, True, True)(jnp.array([[1.0, 2.0, 3.0]])).round(2))
+        [[-1.22  0.    1.22]]
     Source: Ba et al., "Layer normalization", 2016 (arXiv 1607.06450).
     """
 

@@ -71,7 +71,7 @@ class Sequential(Module):
         expect.integer("Sequential.set", "index", index)
         if not -len(self) <= index < len(self):
             raise ArgumentError(
-                f"Sequential.set got index {index}; it has {len(self)} layers.",
+                f"Sequential.set got index={index}; the network has length {len(self)}.",
                 "use `sequential >> layer` to append one.",
             )
         modules = list(self.modules)
