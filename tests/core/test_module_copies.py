@@ -29,7 +29,7 @@ COPIERS = {
     "deepcopy": copy.deepcopy,
     **{
         f"pickle {p}": lambda m, p=p: pickle.loads(pickle.dumps(m, p))
-        for p in range(pickle.HIGHEST_PROTOCOL + 1)
+        for p in range(2, pickle.HIGHEST_PROTOCOL + 1)  # typed keys have slots: 2 and up
     },
 }
 MODULES = {

