@@ -74,28 +74,33 @@ def measure(way: str, model: str) -> None:
         "ones": library.ones,
     }
     jax.devices()
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     arrays = [initializers[name](pax.next_rng_key(), shape) for name, shape in MODELS[model]()]
     jax.block_until_ready(arrays)
-    print(time.perf_counter() - start, len(compiled), sum(array.size for array in arrays))
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    print(seconds, cpu_seconds, len(compiled), sum(array.size for array in arrays))
 
 
 def compare(model: str, rounds: int) -> None:
-    """Prints the medians of both ways for one model."""
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-    compiled: dict[str, str] = {}
-    size = ""
+    """Prints the medians of both ways for one model, in seconds of the clock and of the CPU."""
+    runs: dict[str, list[list[str]]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
             command = [sys.executable, __file__, "--way", way, "--model", model]
             run = subprocess.run(command, check=True, capture_output=True, text=True)
-            spent, compiled[way], size = run.stdout.split()
-            seconds[way].append(float(spent))
-    print(f"{model}: {int(size) / 1e6:.1f} M numbers")
-    medians = {way: statistics.median(seconds[way]) for way in WAYS}
+            runs[way].append(run.stdout.split())
+
+    def median(way: str, column: int) -> float:
+        return statistics.median(float(run[column]) for run in runs[way])
+
+    print(f"{model}: {median('pax', 3) / 1e6:.1f} M numbers")
     for way in WAYS:
-        print(f"  {way}.initializers: {medians[way]:6.2f} s, {compiled[way]:>3} compilations")
-    print(f"  ratio: {medians['pax'] / medians['jax']:.3f}")
+        print(
+            f"  {way:>3}.initializers: {median(way, 0):6.2f} s, CPU {median(way, 1):6.2f} s, "
+            f"{median(way, 2):3.0f} compilations"
+        )
+    clock, cpu = (median("pax", column) / median("jax", column) for column in (0, 1))
+    print(f"  ratio: {clock:.3f}, CPU {cpu:.3f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import types
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,8 +23,9 @@ class Permit:
         #: Modules that may be changed under this permit.
         self.opened: list[Node] = []
         #: Modules constructed while this permit was the innermost one, by id. Nobody else knows
-        #: them, so they may be changed as soon as they stand in a module that may.
-        self.born: dict[int, Node] = {}
+        #: them, so they may be changed as soon as they stand in a module that may. Held weakly:
+        #: they may have been made in an inner trace, and hold what must not outlive it.
+        self.born: weakref.WeakValueDictionary[int, Node] = weakref.WeakValueDictionary()
         self._ended = False
         self._thread = threading.get_ident()
         self._trace = trace_state()
@@ -94,9 +96,7 @@ class Draft:
     #: A draft is looked at again whenever it is flattened (see `Structure.moving`).
     moving = True
 
-    def __init__(
-        self, permit: Permit, known: Mapping[str, Any] = NOTHING
-    ) -> None:
+    def __init__(self, permit: Permit, known: Mapping[str, Any] = NOTHING) -> None:
         self.permit = permit
         self.known = known
         self.written: set[str] = set()

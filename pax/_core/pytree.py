@@ -140,9 +140,7 @@ def adopt(value: Any, permit: Permit) -> None:
             permit.opened.append(unit)
 
 
-def rebuilt(
-    module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] = NOTHING
-) -> Any:
+def rebuilt(module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] = NOTHING) -> Any:
     """Returns a module of the same class with other attributes.
 
     Args:

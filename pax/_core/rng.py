@@ -96,5 +96,5 @@ def key_or_next(rng_key: Any) -> Array:
 def key_of(seed: int) -> Array:
     """Returns `jax.random.PRNGKey(seed)`, without compiling anything where that can be."""
     if uses_raw_threefry() and 0 <= seed < 2**32:
-        return jnp.asarray(np.array([0, seed], np.uint32))
+        return jax.device_put(np.array([0, seed], np.uint32))
     return jax.random.PRNGKey(seed)

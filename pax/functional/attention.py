@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -46,11 +47,19 @@ def dot_product_attention(
     value = as_floating("dot_product_attention", "value", value)
     _check_shapes(query, key, value)
     query, key, value = promote(query, key, value)
+    *lead, queries, heads, _ = query.shape
+    if mask is not None:
+        mask = _align_mask(mask, (*lead, heads, queries, key.shape[-3]))
+    return _attend(query, key, value, mask)
+
+
+@partial(jax.jit, inline=True)  # one dispatch where called eagerly
+def _attend(query: Array, key: Array, value: Array, mask: Array | None) -> Array:
     dtype = accumulation_dtype(query)
     scores = jnp.einsum("...thk,...shk->...hts", query, key, preferred_element_type=dtype)
-    scores = scores * np.asarray(1 / math.sqrt(max(query.shape[-1], 1)), dtype)
+    scores = scores * np.asarray(query.shape[-1] ** -0.5, dtype)
     if mask is not None:
-        scores = jnp.where(_align_mask(mask, scores.shape), scores, -jnp.inf)
+        scores = jnp.where(mask, scores, -jnp.inf)
     # the maximum only keeps exp in range: it cancels, so no gradient goes through it, and it
     # stays finite where all is masked
     lowest = jnp.finfo(dtype).min

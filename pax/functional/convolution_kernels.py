@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Sequence
+from functools import partial, reduce
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -15,6 +16,7 @@ from pax.functional.layouts import spatial_axes
 from pax.functional.windows import Pairs
 
 
+@partial(jax.jit, static_argnums=(2, 3, 4, 5, 6), inline=True)  # one dispatch where called eagerly
 def convolve(
     x: Array,
     weight: Array,
@@ -118,4 +120,4 @@ def _by_taps(
             limits[axis] = x.shape[axis] - (size - 1 - k) * r
             steps[axis] = s
         terms.append(lax.slice(x, starts, limits, steps) * factors[position])
-    return functools.reduce(operator.add, terms).astype(weight.dtype)
+    return reduce(operator.add, terms).astype(weight.dtype)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -44,13 +47,17 @@ def linear(
             f"the last axis of x meets the first axis of weight, whose shape is {weight.shape}.",
         )
     if bias is None:
-        x, weight = promote(x, weight)
-        return jnp.dot(x, weight)
+        return _affine(*promote(x, weight), None)
     bias = as_array("linear", "bias", bias)
     if bias.shape != (out_dim,):
         raise ShapeError(
             f"linear got bias of shape {bias.shape}; expected ({out_dim},).",
             f"bias has one entry for each column of weight, whose shape is {weight.shape}.",
         )
-    x, weight, bias = promote(x, weight, bias)
-    return jnp.dot(x, weight) + bias.reshape((1,) * (x.ndim - 1) + (out_dim,))
+    return _affine(*promote(x, weight, bias))
+
+
+@partial(jax.jit, inline=True)  # one dispatch where called eagerly
+def _affine(x: Array, weight: Array, bias: Array | None) -> Array:
+    y = jnp.dot(x, weight)
+    return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)

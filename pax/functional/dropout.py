@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -44,5 +45,10 @@ def dropout(rng_key: ArrayLike, dropout_rate: float, x: ArrayLike) -> Float[Arra
     x = as_floating("dropout", "x", x)
     if dropout_rate == 0:
         return x
+    return _drop(rng_key, float(dropout_rate), x)
+
+
+@partial(jax.jit, static_argnums=1, inline=True)  # one dispatch where called eagerly
+def _drop(rng_key: ArrayLike, dropout_rate: float, x: Array) -> Array:
     dropped = jax.random.bernoulli(rng_key, dropout_rate, x.shape)
-    return jnp.where(dropped, jnp.zeros((), x.dtype), x / (1 - float(dropout_rate)))
+    return jnp.where(dropped, jnp.zeros((), x.dtype), x / (1 - dropout_rate))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -43,4 +46,9 @@ def embed(ids: ArrayLike, weight: ArrayLike) -> Num[Array, "*B embed_dim"]:
             f"embed got weight of shape {weight.shape}; expected [vocab_size, embed_dim].",
             "store the table with one row for each id.",
         )
+    return _rows(ids, weight)
+
+
+@partial(jax.jit, inline=True)  # one dispatch where called eagerly
+def _rows(ids: Array, weight: Array) -> Array:
     return weight.at[ids].get(mode="fill", wrap_negative_indices=False)

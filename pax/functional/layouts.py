@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import jax
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -68,6 +71,7 @@ def operands(
     return x, weight, bias
 
 
+@partial(jax.jit, static_argnums=2, inline=True)  # one dispatch where called eagerly
 def add_bias(y: Array, bias: Array | None, data_format: str) -> Array:
     """Returns y with the bias added along its channel axis."""
     if bias is None:

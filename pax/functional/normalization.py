@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
@@ -44,11 +46,10 @@ def normalize(
                [ 0.5,  1. ]], dtype=float32)
     """
     x = as_floating("normalize", "x", x)
-    mean = _aligned("normalize", "mean", mean, x)
-    gain = lax.rsqrt(_aligned("normalize", "variance", variance, x) + eps)
-    scale, offset = _aligned_affine("normalize", scale, offset, x)
-    y = _affine(x.astype(mean.dtype) - mean, _affine(gain, scale, None), offset)
-    return y.astype(x.dtype)
+    mean = _checked("normalize", "mean", mean, x)
+    variance = _checked("normalize", "variance", variance, x)
+    scale, offset = _checked_affine("normalize", scale, offset, x)
+    return _normalize(x, mean, variance, eps, scale, offset)
 
 
 def batch_normalize(
@@ -85,12 +86,9 @@ def batch_normalize(
         internal covariate shift", 2015 (arXiv 1502.03167).
     """
     x = as_floating("batch_normalize", "x", x)
-    scale, offset = _aligned_affine("batch_normalize", scale, offset, x)
+    scale, offset = _checked_affine("batch_normalize", scale, offset, x)
     axes = _checked_axes("batch_normalize", axes, x)
-    mean, variance, centred = _centre(x, axes)
-    # scaling the small factor, not the large array, halves the time of the gradient
-    gain = _affine(lax.rsqrt(variance + eps), scale, None)
-    return _affine(centred, gain, offset).astype(x.dtype), mean, variance
+    return _batch_normalize(x, axes, eps, scale, offset)
 
 
 def layer_normalize(
@@ -124,10 +122,9 @@ def layer_normalize(
     Source: Ba et al., "Layer normalization", 2016 (arXiv 1607.06450).
     """
     x = as_floating("layer_normalize", "x", x)
-    scale, offset = _aligned_affine("layer_normalize", scale, offset, x)
+    scale, offset = _checked_affine("layer_normalize", scale, offset, x)
     axes = _checked_axes("layer_normalize", axes, x)
-    _, variance, centred = _centre(x, axes)
-    return _affine(centred * lax.rsqrt(variance + eps), scale, offset).astype(x.dtype)
+    return _group_normalize(x, x.shape, axes, eps, scale, offset)
 
 
 def group_normalize(
@@ -166,7 +163,7 @@ def group_normalize(
     Source: Wu, He, "Group normalization", 2018 (arXiv 1803.08494).
     """
     x = as_floating("group_normalize", "x", x)
-    scale, offset = _aligned_affine("group_normalize", scale, offset, x)
+    scale, offset = _checked_affine("group_normalize", scale, offset, x)
     axes = _checked_axes("group_normalize", axes, x)
     if not -x.ndim <= channel_axis < x.ndim:
         raise ArgumentError(
@@ -182,7 +179,39 @@ def group_normalize(
         )
     split = (*x.shape[:channel], groups, channels // groups, *x.shape[channel + 1 :])
     within = tuple(axis if axis < channel else axis + 1 for axis in axes)
-    _, variance, centred = _centre(x.reshape(split), within)
+    return _group_normalize(x, split, within, eps, scale, offset)
+
+
+@partial(jax.jit, static_argnums=3, inline=True)  # one dispatch where called eagerly
+def _normalize(
+    x: Array, mean: Array, variance: Array, eps: float, scale: Array | None, offset: Array | None
+) -> Array:
+    wide = x.astype(accumulation_dtype(x))
+    gain = _affine(lax.rsqrt(_align(variance, wide) + eps), scale, None)
+    return _affine((wide - _align(mean, wide)) * gain, None, offset).astype(x.dtype)
+
+
+@partial(jax.jit, static_argnums=(1, 2), inline=True)
+def _batch_normalize(
+    x: Array, axes: tuple[int, ...], eps: float, scale: Array | None, offset: Array | None
+) -> tuple[Array, Array, Array]:
+    mean, variance, centred = _centre(x, axes)
+    # scaling the small factor, not the large array, halves the time of the gradient
+    gain = _affine(lax.rsqrt(variance + eps), scale, None)
+    return _affine(centred * gain, None, offset).astype(x.dtype), mean, variance
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3), inline=True)
+def _group_normalize(
+    x: Array,
+    split: tuple[int, ...],
+    axes: tuple[int, ...],
+    eps: float,
+    scale: Array | None,
+    offset: Array | None,
+) -> Array:
+    """Normalises x in the shape `split` over the axes of that shape."""
+    _, variance, centred = _centre(x.reshape(split), axes)
     y = (centred * lax.rsqrt(variance + eps)).reshape(x.shape)
     return _affine(y, scale, offset).astype(x.dtype)
 
@@ -202,33 +231,38 @@ def _centre(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
     return first + mean, jnp.mean(jnp.square(centred), axis=axes, keepdims=True), centred
 
 
-def _affine(x: Array, scale: Array | None, offset: Array | None) -> Array:
-    """Returns x * scale + offset, where None leaves the step out."""
+def _affine(y: Array, scale: Array | None, offset: Array | None) -> Array:
+    """Returns y * scale + offset, where None leaves the step out."""
     if scale is not None:
-        x = x * scale
-    return x if offset is None else x + offset
+        y = y * _align(scale, y)
+    return y if offset is None else y + _align(offset, y)
 
 
-def _aligned_affine(
+def _align(value: Array, y: Array) -> Array:
+    """Returns the value in the rank and dtype of y."""
+    return value.astype(y.dtype).reshape((1,) * (y.ndim - value.ndim) + value.shape)
+
+
+def _checked_affine(
     function: str, scale: ArrayLike | None, offset: ArrayLike | None, x: Array
 ) -> tuple[Array | None, Array | None]:
     return (
-        None if scale is None else _aligned(function, "scale", scale, x),
-        None if offset is None else _aligned(function, "offset", offset, x),
+        None if scale is None else _checked(function, "scale", scale, x),
+        None if offset is None else _checked(function, "offset", offset, x),
     )
 
 
-def _aligned(function: str, argument: str, value: ArrayLike, x: Array) -> Array:
-    """Returns `value` in the rank of x and the dtype of its statistics."""
+def _checked(function: str, argument: str, value: ArrayLike, x: Array) -> Array:
+    """Returns the value as an array that broadcasts to x."""
     value = as_array(function, argument, value)
-    shape = (1,) * (x.ndim - value.ndim) + value.shape
-    if len(shape) != x.ndim or any(v not in (1, n) for v, n in zip(shape, x.shape, strict=True)):
+    sizes = zip(reversed(value.shape), reversed(x.shape), strict=False)
+    if value.ndim > x.ndim or any(v not in (1, n) for v, n in sizes):
         raise ShapeError(
             f"{function} got {argument} of shape {value.shape} for x of shape {x.shape}; "
             "expected a shape that broadcasts to that of x.",
             f"reshape {argument} so that each axis, counted from the last, is 1 or that of x.",
         )
-    return value.astype(accumulation_dtype(x)).reshape(shape)
+    return value
 
 
 def _checked_axes(function: str, axes: Sequence[int], x: Array) -> tuple[int, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -51,10 +53,7 @@ def avg_pool(
     windows, steps, pairs = _windows(
         "avg_pool", value, window_shape, strides, padding, channel_axis
     )
-    dtype = accumulation_dtype(value)
-    zero = np.zeros((), dtype)
-    sums = lax.reduce_window(value.astype(dtype), zero, lax.add, windows, steps, pairs)
-    return (sums / _counts(value.shape, windows, steps, pairs).astype(dtype)).astype(value.dtype)
+    return _avg_pool(value, windows, steps, pairs)
 
 
 def max_pool(
@@ -101,6 +100,23 @@ def max_pool(
     windows, steps, pairs = _windows(
         "max_pool", value, window_shape, strides, padding, channel_axis
     )
+    return _max_pool(value, windows, steps, pairs, lowest)
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3), inline=True)  # one dispatch where called eagerly
+def _avg_pool(
+    value: Array, windows: tuple[int, ...], steps: tuple[int, ...], pairs: Pairs
+) -> Array:
+    dtype = accumulation_dtype(value)
+    zero = np.zeros((), dtype)
+    sums = lax.reduce_window(value.astype(dtype), zero, lax.add, windows, steps, pairs)
+    return (sums / _counts(value.shape, windows, steps, pairs).astype(dtype)).astype(value.dtype)
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3, 4), inline=True)
+def _max_pool(
+    value: Array, windows: tuple[int, ...], steps: tuple[int, ...], pairs: Pairs, lowest: float
+) -> Array:
     value = jnp.pad(value, pairs, constant_values=lowest)
     for axis in reversed(range(value.ndim)):
         value = _running_max(value, axis, windows[axis])

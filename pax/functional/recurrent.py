@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -63,6 +65,11 @@ def lstm_step(
             "(..., 4 * hidden_dim) and (..., hidden_dim).",
             "make the gates by a dense layer from [x, hidden] to 4 * hidden_dim.",
         )
+    return _lstm_step(gates, cell, float(forget_gate_bias))
+
+
+@partial(jax.jit, static_argnums=2, inline=True)  # one dispatch where called eagerly
+def _lstm_step(gates: Array, cell: Array, forget_gate_bias: float) -> tuple[Array, Array]:
     i, g, f, o = jnp.split(gates, 4, axis=-1)
     cell = jax.nn.sigmoid(f + forget_gate_bias) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
@@ -93,6 +100,11 @@ def gru_gates(
             f"gru_gates got gates of shape {gates.shape}; expected (..., 2 * hidden_dim).",
             "make the gates by a dense layer from [x, hidden] to 2 * hidden_dim.",
         )
+    return _gru_gates(gates)
+
+
+@partial(jax.jit, inline=True)
+def _gru_gates(gates: Array) -> tuple[Array, Array]:
     z, r = jnp.split(jax.nn.sigmoid(gates), 2, axis=-1)
     return z, r
 
@@ -129,4 +141,9 @@ def gru_step(
             f"{candidate.shape}; expected equal shapes.",
             "make gate and candidate by dense layers to the width of hidden.",
         )
+    return _gru_step(hidden, update, candidate)
+
+
+@partial(jax.jit, inline=True)
+def _gru_step(hidden: Array, update: Array, candidate: Array) -> Array:
     return (1 - update) * hidden + update * jnp.tanh(candidate)

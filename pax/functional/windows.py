@@ -10,7 +10,7 @@ import numpy as np
 
 from pax._core import ArgumentError, ShapeError
 
-Pairs = list[tuple[int, int]]
+Pairs = tuple[tuple[int, int], ...]
 Padding = str | Sequence[Sequence[int]]
 
 
@@ -31,7 +31,7 @@ def check_padding(function: str, padding: Any, count: int) -> str | Pairs:
         if padding.upper() in ("SAME", "VALID"):
             return padding.upper()
     elif isinstance(padding, Sequence) and len(padding) == count and all(map(_is_pair, padding)):
-        return [(operator.index(before), operator.index(after)) for before, after in padding]
+        return tuple((operator.index(before), operator.index(after)) for before, after in padding)
     raise ArgumentError(
         f"{function} got padding={padding!r}; expected 'SAME', 'VALID' or {count} pairs "
         "of integers >= 0.",
@@ -49,12 +49,12 @@ def pad_pairs(
     if not isinstance(padding, str):
         return padding
     if padding == "VALID":
-        return [(0, 0)] * len(sizes)
+        return ((0, 0),) * len(sizes)
     totals = [
         max((-(-size // stride) - 1) * stride + window - size, 0)
         for size, window, stride in zip(sizes, windows, strides, strict=True)
     ]
-    return [(total // 2, total - total // 2) for total in totals]
+    return tuple((total // 2, total - total // 2) for total in totals)
 
 
 def check_fit(

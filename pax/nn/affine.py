@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxtyping import Array
 
-from pax import initializers
+import pax.initializers as initializers
 from pax._core import ArgumentError, ShapeError, key_or_next
 from pax.nn import expect, keys
 
@@ -24,6 +24,7 @@ def create(
         rng_key: random key of the initial values, or None.
     """
     layer = type(module).__name__
+    expect.flags(layer, create_scale=module.create_scale, create_offset=module.create_offset)
     for part, init in (("scale", scale_init), ("offset", offset_init)):
         expect.initializer(layer, f"{part}_init", init)
         if init is not None and not getattr(module, f"create_{part}"):

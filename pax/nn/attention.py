@@ -6,8 +6,8 @@ from typing import Any
 
 from jaxtyping import Array, ArrayLike, Float, Shaped
 
-from pax import functional as F
-from pax import initializers
+import pax.functional as F
+import pax.initializers as initializers
 from pax._core import Module, ShapeError
 from pax.nn import expect, keys
 from pax.nn.linear import Linear

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from jaxtyping import Array, ArrayLike, Float
 
-from pax import functional as F
-from pax import initializers
+import pax.functional as F
+import pax.initializers as initializers
 from pax._core import ParameterModule, ShapeError
 from pax.nn import expect
 from pax.nn.ema import EMA
@@ -48,6 +48,7 @@ class BatchNorm(ParameterModule):
         super().__init__(name=name)
         layer = type(self).__name__
         expect.sizes(layer, num_channels=num_channels)
+        expect.flags(layer, create_scale=create_scale, create_offset=create_offset)
         expect.one_of(layer, "data_format", data_format, self._formats)
         self.num_channels = num_channels
         self.create_scale = create_scale

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array, ArrayLike, Float
 
-from pax import functional as F
-from pax import initializers
+import pax.functional as F
+import pax.initializers as initializers
 from pax._core import ArgumentError, ParameterModule
 from pax.nn import expect, keys
 
@@ -74,6 +74,7 @@ class Convolution(ParameterModule):
                     f"choose a number of groups that divides {argument}.",
                 )
         expect.one_of(layer, "data_format", data_format, self._formats)
+        expect.flags(layer, with_bias=with_bias)
         expect.initializer(layer, "w_init", w_init)
         expect.initializer(layer, "b_init", b_init)
         self.in_features = in_features

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxtyping import Array
 
-from pax import functional as F
+import pax.functional as F
 from pax.nn import expect
 from pax.nn.convolution import Convolution, Padding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 from jaxtyping import Array, ArrayLike, Float, Key, UInt32
 
-from pax import functional as F
+import pax.functional as F
 from pax._core import StateModule, next_rng_key
 from pax.nn import expect
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+import pax.initializers as initializers
 from pax._core import ArgumentError, DtypeError, StateModule, StructureError
 from pax.nn import expect
 
@@ -42,10 +43,11 @@ class EMA(StateModule):
         self, initial_value: Any, decay_rate: float, debias: bool = False, allow_int: bool = False
     ) -> None:
         super().__init__()
+        expect.flags("EMA", debias=debias, allow_int=allow_int)
         self.decay_rate = expect.rate("EMA", "decay_rate", decay_rate, may_be_one=True)
         self.allow_int = allow_int
         self.averages = jax.tree_util.tree_map_with_path(self._initial, initial_value)
-        self.debias = jnp.ones(()) if debias else None
+        self.debias = initializers.ones(None, ()) if debias else None
 
     def __call__(self, xs: Any) -> Any:
         """Updates the averages; in evaluation mode they stay as they are.
@@ -102,7 +104,7 @@ class EMA(StateModule):
                 "numbers.",
                 "pass a tree of arrays, such as module.parameters().",
             )
-        x = jnp.asarray(x)
+        x = _strongly_typed(x)
         if not self.allow_int and not _is_floating(x):
             raise ArgumentError(
                 f"EMA got a leaf of dtype {x.dtype} at {where}; expected floating numbers.",
@@ -112,6 +114,12 @@ class EMA(StateModule):
 
     def __repr__(self) -> str:
         return self._repr({"decay_rate": self.decay_rate, "debias": self.debias is not None})
+
+
+def _strongly_typed(x: Any) -> Array:
+    """Returns an array of the dtype that it has after an update too, so that nothing retraces."""
+    dtype = jnp.result_type(x)
+    return jnp.asarray(x, dtype) if isinstance(x, jax.Array) else jax.device_put(np.array(x, dtype))
 
 
 def _is_floating(x: Any) -> bool:

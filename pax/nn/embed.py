@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Integer, Num
 
-from pax import functional as F
-from pax import initializers
+import pax.functional as F
+import pax.initializers as initializers
 from pax._core import DtypeError, ParameterModule, key_or_next
 from pax.nn import expect
 

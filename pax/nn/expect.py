@@ -28,6 +28,16 @@ def sizes(layer: str, **values: Any) -> None:
             )
 
 
+def flags(layer: str, **values: Any) -> None:
+    """Raises unless every value is True or False."""
+    for name, value in values.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ArgumentError(
+                f"{layer} got {name} of type {type(value).__name__}; expected True or False.",
+                f"write {name}=True, and name the arguments after it.",
+            )
+
+
 def is_int(value: Any) -> bool:
     """Returns whether a value is an integer, and not a truth value."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))

@@ -6,8 +6,8 @@ from typing import Any
 
 from jaxtyping import Array, ArrayLike, Num
 
-from pax import functional as F
-from pax import initializers
+import pax.functional as F
+import pax.initializers as initializers
 from pax._core import ParameterModule
 from pax.nn import expect, keys
 
@@ -49,6 +49,7 @@ class Linear(ParameterModule):
     ) -> None:
         super().__init__(name=name)
         expect.sizes("Linear", in_dim=in_dim, out_dim=out_dim)
+        expect.flags("Linear", with_bias=with_bias)
         expect.initializer("Linear", "w_init", w_init)
         expect.initializer("Linear", "b_init", b_init)
         self.in_dim = in_dim

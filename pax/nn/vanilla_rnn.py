@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from pax import functional as F
+import pax.functional as F
 from pax._core import ParameterModule
 from pax.nn import expect
 from pax.nn.linear import Linear

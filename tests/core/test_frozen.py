@@ -104,7 +104,20 @@ MUTABLE = [
     Pair(1, [2]),
     ((), ({},)),
 ]
-FIXED = [1, 1.5, "a", None, int, max, lambda: 0, (), (1, (2,)), Pair(1, 2), frozenset({1}), object()]
+FIXED = [
+    1,
+    1.5,
+    "a",
+    None,
+    int,
+    max,
+    lambda: 0,
+    (),
+    (1, (2,)),
+    Pair(1, 2),
+    frozenset({1}),
+    object(),
+]
 
 
 @pytest.mark.parametrize("value", MUTABLE, ids=repr)

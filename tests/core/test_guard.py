@@ -107,12 +107,14 @@ def test_permissions_nest_and_end_with_their_blocks() -> None:
     with permission() as outer:
         with permission() as inner:
             module = Box()
-            assert inner.born == {id(module): module}
-            assert outer.born == {}
+            assert dict(inner.born) == {id(module): module}
+            assert dict(outer.born) == {}
+            del module
+            assert dict(inner.born) == {}
         assert message(lambda: inner.check("it"))
         outer.check("it")
         later = Box()
-        assert outer.born == {id(later): later}
+        assert dict(outer.born) == {id(later): later}
     assert message(lambda: outer.check("it"))
     note_birth(Box())
 
@@ -122,8 +124,8 @@ def test_permissions_may_end_in_any_order() -> None:
     with_first, with_second = first.__enter__(), second.__enter__()
     first.__exit__(None, None, None)
     module = Box()
-    assert with_second.born == {id(module): module}
-    assert with_first.born == {}
+    assert dict(with_second.born) == {id(module): module}
+    assert dict(with_first.born) == {}
     with_second.check("it")
     second.__exit__(None, None, None)
 

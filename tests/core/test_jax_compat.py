@@ -38,7 +38,19 @@ def transformed(name: str, body):
     }[name]()
 
 
-NAMES = "jit grad vmap jvp linearize scan while cond checkpoint eval_shape make_jaxpr".split()
+NAMES = [
+    "jit",
+    "grad",
+    "vmap",
+    "jvp",
+    "linearize",
+    "scan",
+    "while",
+    "cond",
+    "checkpoint",
+    "eval_shape",
+    "make_jaxpr",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ import pytest
 
 import pax
 from pax._core.mixed import Mixed
-from tests.core.samples import Apply, Box, Dense, normal, same_leaves
+from tests.core.samples import Apply, Box, Dense, normal
 
 
 def test_hollow_and_fill_are_inverse() -> None:

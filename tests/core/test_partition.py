@@ -116,18 +116,18 @@ def test_merge_of_trees_that_do_not_line_up() -> None:
     a = Box(x=normal(2), sub=Dense())
     b = Box(x=normal(2), sub=Box(weight=normal(2)), more=[normal(1)])
     with pytest.raises(pax.StructureError) as error:
-        a | b  # noqa: B018
+        a | b
     assert str(error.value) == (
         "two trees of class Box and Box do not line up; only in the first: sub.bias; only in the "
         "second: more.0.\n  fix: combine modules of the same structure, e.g. a model and its own "
         "`parameters()`."
     )
     with pytest.raises(pax.StructureError, match="class Box and int"):
-        a | 3  # type: ignore[operator]  # noqa: B018
+        a | 3  # type: ignore[operator]
     with pytest.raises(pax.StructureError, match="only in the first: bias, weight"):
         Dense().update_parameters(Box())  # type: ignore[arg-type]
     with pytest.raises(pax.StructureError, match=r"first: x\.0, .*, x\.\d+ and 5 more; only"):
-        Box(x=[normal(1) for _ in range(25)]) | Box()  # noqa: B018
+        Box(x=[normal(1) for _ in range(25)]) | Box()
 
 
 def test_update_parameters_with_what_is_no_module() -> None:

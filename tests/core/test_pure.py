@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 import pax
-from pax._core import mutable
+from pax.experimental import mutable
 from tests.core.samples import Apply, Box, Counter, Dense, Net, normal, same_leaves, unchecked
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import pytest
 
 import pax
-from pax._core import mutable
+from pax.experimental import mutable
 from tests.core.samples import Box, Counter, Dense, normal
 
 

@@ -173,9 +173,11 @@ def test_a_custom_gradient_that_calls_a_module() -> None:
     def backward(kept: Any, g: jax.Array) -> Any:
         net, x = kept
         zeros = jax.tree.map(
-            lambda p: jnp.zeros_like(p)
-            if jnp.issubdtype(p.dtype, jnp.floating)
-            else np.zeros(p.shape, jax.dtypes.float0),
+            lambda p: (
+                jnp.zeros_like(p)
+                if jnp.issubdtype(p.dtype, jnp.floating)
+                else np.zeros(p.shape, jax.dtypes.float0)
+            ),
             net,
         )
         return zeros, x * 2
@@ -217,6 +219,27 @@ def test_a_leaked_tracer_is_impossible_even_through_a_list() -> None:
 
     with pytest.raises((pax.PaxError, jax.errors.UnexpectedTracerError)):
         jax.jit(pax.pure(run))(Box(layers=[]), normal(3))
+
+
+def test_nothing_outlives_its_trace() -> None:
+    """JAX's own check finds no tracer kept in a permit, a structure or a call."""
+
+    def build(x: jax.Array) -> jax.Array:
+        return Box(w=x * 2, parts=[Box(w=x), max]).w
+
+    def call(net: Box, x: jax.Array) -> Any:
+        net.made = Box(w=x, parts=[x * 2, max])
+        return net, net.counter(x)
+
+    net, x = Box(counter=Counter()), normal(3)
+    with jax.checking_leaks():
+        jax.jit(build)(x)
+        pax.pure(lambda net, x: jax.jit(build)(x))(net, x)
+        jax.jit(pax.pure(call))(net, x)
+        jax.lax.scan(lambda counter, x: counter % x, Counter(), x)
+        jax.jit(jax.grad(lambda x: pax.pure(call)(net, x)[1].sum()))(x)
+        with pytest.raises(pax.CallError):
+            jax.jit(lambda net, x: net.counter(x, x))(net, x)
 
 
 def test_calls_of_a_closed_over_module_do_not_need_pure() -> None:

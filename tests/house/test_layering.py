@@ -78,7 +78,9 @@ def targets(node: ast.AST, name: str) -> list[str]:
         package = package if name.endswith("/__init__.py") else package[:-1]
         package = package[: len(package) - node.level + 1]
         base = ".".join([*package, *([base] if base else [])])
-    defined = public_names(MODULES[base]) if base in MODULES else []
+    # what a package imports from itself is a file of it; from another, first what that defines
+    is_other = base in MODULES and base != module_name(name)
+    defined = public_names(MODULES[base]) if is_other else []
     names = [alias.name for alias in node.names if alias.name not in defined]
     files = [f"{base}.{name}" for name in names if f"{base}.{name}" in MODULES]
     return [*files, base] if len(files) < len(node.names) else files

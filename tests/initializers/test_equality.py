@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import pax.initializers
+from pax._core import define_prng
 from pax.initializers.blocks import BLOCK
 
 OURS = pax.initializers
@@ -96,6 +97,21 @@ def test_keys() -> None:
             assert_same(*both("normal", {}, key, (3, 5)))
 
 
+def test_dtypes_by_other_names() -> None:
+    for dtype in (float, "bfloat16", np.float16, np.dtype("float32"), jnp.float32):
+        assert_same(*both("normal", {}, jax.random.key(0), (3, 5), dtype))
+        assert_same(OURS.zeros(None, (3, 5), dtype), THEIRS.zeros(None, (3, 5), dtype))
+    assert_same(OURS.ones(None, (3, 5), int), THEIRS.ones(None, (3, 5), int))
+
+
+def test_a_dtype_that_jax_narrows_is_no_secret() -> None:
+    for _ in range(2):  # the second time nothing is traced any more
+        with pytest.warns(UserWarning, match="float64"):
+            assert OURS.normal()(jax.random.key(0), (3, 5), jnp.float64).dtype == jnp.float32
+    with pytest.warns(UserWarning, match="float64"):
+        assert OURS.zeros(None, (3, 5), jnp.float64).dtype == jnp.float32
+
+
 def test_dtype_of_a_call_wins_over_that_of_the_initializer() -> None:
     key = jax.random.key(0)
     assert_same(*both("normal", {"dtype": jnp.float16}, key, (3, 5)))
@@ -122,6 +138,7 @@ def test_constant() -> None:
     for value, dtype in itertools.product(values, [None, jnp.bfloat16, jnp.int32]):
         assert_same(*both("constant", {"value": value}, None, (4, 5), dtype))
     assert_same(*both("constant", {"value": 3, "dtype": jnp.int8}, None, ()))
+    assert (jax.jit(lambda value: OURS.constant(value)(None, (4, 5)))(2.0) == 2.0).all()
 
 
 @pytest.mark.parametrize(
@@ -148,6 +165,9 @@ def test_rare_dtypes_are_left_to_jax(dtype: Any) -> None:
 
 def test_other_generators_are_left_to_jax() -> None:
     assert_same(*both("normal", {}, jax.random.key(0, impl="rbg"), (3, 5)))
+    users_own = define_prng("users_own", 2, lambda words, width, shape: jnp.full(shape, words[1]))
+    key = jax.random.wrap_key_data(jnp.array([1, 2**30], jnp.uint32), impl=users_own)
+    assert_same(*both("normal", {}, key, (3, 5)))
     with jax.threefry_partitionable(False):
         assert_same(*both("normal", {}, jax.random.key(0), (3, 5)))
     with jax.default_prng_impl("rbg"):

@@ -118,6 +118,11 @@ def test_integers_are_not_drawn() -> None:
     )
 
 
+def test_one_key_at_a_time() -> None:
+    with pytest.raises(ValueError, match="accepts a single key"):
+        init.normal()(jax.random.split(KEY, 3), (2, 3))
+
+
 def test_errors_are_the_same_under_a_trace() -> None:
     with pytest.raises(pax.ArgumentError, match="has no axis -2"):
         jax.eval_shape(lambda key: init.he_normal()(key, (5,)), KEY)

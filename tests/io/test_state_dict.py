@@ -108,7 +108,10 @@ def test_host_arrays_become_those_of_the_module() -> None:
     assert (type(loaded.n), loaded.n is state["n"]) == (np.ndarray, True)
     assert isinstance(loaded.j, jax.Array)
     assert loaded.j.dtype == jnp.float32  # as jnp.asarray makes of float64
-    with jax.enable_x64(True), pytest.raises(pax.StructureError, match=r"j: float64\[2\] for float32"):
+    with (
+        jax.enable_x64(True),
+        pytest.raises(pax.StructureError, match=r"j: float64\[2\] for float32"),
+    ):
         box.load_state_dict(state)
     abstract = jax.eval_shape(lambda box: box, Box(j=normal(2)))
     assert isinstance(abstract.load_state_dict({"j": np.ones(2)}).j, jax.Array)

@@ -60,18 +60,6 @@ def test_masks(mask: np.ndarray | None) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64])
-def test_masks_of_numbers(dtype: Any) -> None:
-    mask = MASKS["[B, 1, T, S]"]
-    assert mask is not None
-    assert_like_torch(
-        lambda: pax.MultiHeadAttention(H, K, 1.0),
-        INPUTS,
-        lambda p, *xs: theirs(p, *xs, mask),
-        call=lambda module, *xs: module(*xs, mask.astype(dtype)),
-    )
-
-
 def test_without_a_batch_axis() -> None:
     mask = MASKS["[T, S]"]
     assert_like_torch(

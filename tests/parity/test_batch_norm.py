@@ -17,7 +17,7 @@ from tests.parity.compare import Reference, assert_close, assert_like_torch, nor
 
 LAYERS: list[Callable[..., pax.Module]] = [pax.BatchNorm1D, pax.BatchNorm2D]
 FORMATS = [("NWC", "NCW"), ("NHWC", "NCHW")]
-BOTH = pytest.mark.parametrize(
+ALL = pytest.mark.parametrize(
     ("n", "data_format"), [(n + 1, name) for n, names in enumerate(FORMATS) for name in names]
 )
 
@@ -54,7 +54,7 @@ def reference(data_format: str, mean: Any = None, variance: Any = None) -> Refer
     return run
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("affine", [True, False], ids=["affine", "bare"])
 def test_training(n: int, data_format: str, affine: bool) -> None:
     assert_like_torch(
@@ -65,7 +65,7 @@ def test_training(n: int, data_format: str, affine: bool) -> None:
     )
 
 
-@BOTH
+@ALL
 def test_evaluation_uses_the_averages(n: int, data_format: str) -> None:
     with jax.enable_x64(True):
         norm: Any = LAYERS[n - 1](4, eps=1e-3, data_format=data_format)
@@ -78,7 +78,7 @@ def test_evaluation_uses_the_averages(n: int, data_format: str) -> None:
     )
 
 
-@BOTH
+@pytest.mark.parametrize(("n", "data_format"), [(1, "NWC"), (2, "NCHW")])
 def test_averages_over_steps_are_those_of_flax_after_the_first_batch(
     n: int, data_format: str
 ) -> None:

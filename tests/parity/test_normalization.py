@@ -12,8 +12,6 @@ import pax
 from tests.parity.compare import assert_like_jax, assert_like_torch, normal
 
 AXES: list[Any] = [
-    -1,
-    3,
     1,
     0,
     (2, 3),
@@ -21,9 +19,7 @@ AXES: list[Any] = [
     [1, 2],
     slice(1, None),
     slice(2, None),
-    slice(-1, None),
     slice(None),
-    slice(1, None, 2),
 ]
 
 
@@ -39,8 +35,7 @@ def test_layer_norm_over_any_axes(axis: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("scale", [True, False])
-@pytest.mark.parametrize("offset", [True, False])
+@pytest.mark.parametrize(("scale", "offset"), [(True, True), (True, False), (False, True)])
 def test_layer_norm_over_the_last_axis(scale: bool, offset: bool) -> None:
     assert_like_torch(
         lambda: pax.LayerNorm(4, -1, scale, offset),
@@ -49,7 +44,7 @@ def test_layer_norm_over_the_last_axis(scale: bool, offset: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("shape", [(4,), (3, 1), (2, 1, 4), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 1)], ids=str)
 def test_layer_norm_with_scale_and_offset_of_the_call(shape: tuple[int, ...]) -> None:
     assert_like_torch(
         lambda: pax.LayerNorm(4, (1, 2), False, False),
@@ -58,8 +53,7 @@ def test_layer_norm_with_scale_and_offset_of_the_call(shape: tuple[int, ...]) ->
     )
 
 
-@pytest.mark.parametrize("groups", [1, 2, 6])
-@pytest.mark.parametrize("space", [(), (5,), (3, 2)], ids=str)
+@pytest.mark.parametrize(("groups", "space"), [(1, (5,)), (6, (5,)), (2, ()), (2, (3, 2))], ids=str)
 def test_group_norm_channels_last(groups: int, space: tuple[int, ...]) -> None:
     def theirs(p: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         x = x.movedim(-1, 1)
@@ -78,7 +72,7 @@ def test_group_norm_channels_first(data_format: str) -> None:
     )
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first", "N...C", "NC..."])
+@pytest.mark.parametrize("data_format", ["N...C", "NC..."])
 @pytest.mark.parametrize("axis", [slice(1, None), slice(2, None), (1, 3), 2, [2, 3]], ids=str)
 def test_group_norm_over_any_axes(axis: Any, data_format: str) -> None:
     create = {"create_scale": False, "create_offset": False}

