@@ -31,7 +31,8 @@ def measure(rounds: int) -> None:
             [sys.executable, "-c", _CODE], check=True, capture_output=True, text=True
         ).stdout
         times.append([1e3 * float(t) for t in out.split()])
-    for name, column in zip(("import jax", "import pax after it"), zip(*times), strict=True):
+    for i, name in enumerate(["import jax", "import pax after it"]):
+        column = [row[i] for row in times]
         print(f"{name:20s} median {statistics.median(column):6.0f} ms, best {min(column):6.0f} ms")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -97,11 +98,12 @@ def _add_path(error: Exception, frames: list[_Frame]) -> None:
     """Tells an error where it happened: once, at the innermost call that it leaves."""
     if getattr(error, "_pax_path_known", False):
         return
-    error._pax_path_known = True  # type: ignore[attr-defined]
-    if isinstance(error, PaxError):
-        error.path = _path(frames)
-    elif len(frames) > 1:
-        error.add_note(f"  at: {_path(frames)}")
+    with contextlib.suppress(AttributeError):  # some exceptions are frozen dataclasses
+        error._pax_path_known = True  # type: ignore[attr-defined]
+        if isinstance(error, PaxError):
+            error.path = _path(frames)
+        elif len(frames) > 1:
+            error.add_note(f"  at: {_path(frames)}")
 
 
 def _check_arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
 from typing import Any
@@ -267,3 +268,17 @@ def test_calls_that_are_no_plain_functions() -> None:
     assert Jitted(2, 2)(x).shape == (2, 2)
     changed, _ = Pure(2, 2)(x)
     assert changed.seen == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenError(Exception):
+    code: int
+
+
+def test_an_exception_that_cannot_be_changed_passes_as_it_is() -> None:
+    def fail(self: Any, x: jax.Array) -> jax.Array:
+        raise FrozenError(3)
+
+    with pytest.raises(FrozenError) as raised:
+        Net().replace_method(__call__=fail)(normal(2, 3))
+    assert raised.value.code == 3
