@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 import pax.initializers as initializers
 from pax._core import ArgumentError, ShapeError, key_or_next
-from pax.nn import expect, keys
+from pax.nn import arguments, given, keys
 
 
 def create(
@@ -24,9 +24,9 @@ def create(
         rng_key: random key of the initial values, or None.
     """
     layer = type(module).__name__
-    expect.flags(layer, create_scale=module.create_scale, create_offset=module.create_offset)
+    arguments.flags(layer, create_scale=module.create_scale, create_offset=module.create_offset)
     for part, init in (("scale", scale_init), ("offset", offset_init)):
-        expect.initializer(layer, f"{part}_init", init)
+        arguments.initializer(layer, f"{part}_init", init)
         if init is not None and not getattr(module, f"create_{part}"):
             raise ArgumentError(
                 f"{layer} got {part}_init although create_{part} is False.",
@@ -37,10 +37,10 @@ def create(
     scale = offset = None
     if module.create_scale:
         init = scale_init or initializers.ones
-        scale = expect.drawn(layer, "scale_init", init, scale_key, (num_channels,))
+        scale = arguments.drawn(layer, "scale_init", init, scale_key, (num_channels,))
     if module.create_offset:
         init = offset_init or initializers.zeros
-        offset = expect.drawn(layer, "offset_init", init, offset_key, (num_channels,))
+        offset = arguments.drawn(layer, "offset_init", init, offset_key, (num_channels,))
     return scale, offset
 
 
@@ -54,9 +54,9 @@ def choose(
     )
 
 
-def _choose(module: Any, part: str, x: Array, given: Any, channel_axis: int) -> Array | None:
+def _choose(module: Any, part: str, x: Array, value: Any, channel_axis: int) -> Array | None:
     own = getattr(module, part)
-    if own is not None and given is not None:
+    if own is not None and value is not None:
         raise ArgumentError(
             f"{module!r} got {part} at the call although it has its own.",
             f"build it with create_{part}=False, or leave {part} out.",
@@ -65,16 +65,16 @@ def _choose(module: Any, part: str, x: Array, given: Any, channel_axis: int) -> 
         shape = [1] * x.ndim
         shape[channel_axis] = -1
         return own.reshape(shape)
-    if given is None:
+    if value is None:
         return None
-    given = expect.floating(module, given, part)
-    if not _is_broadcastable(given.shape, x.shape):
+    value = given.floating(module, value, part)
+    if not _is_broadcastable(value.shape, x.shape):
         raise ShapeError(
-            f"{module!r} got {part} of shape {given.shape} for input of shape {x.shape}; "
+            f"{module!r} got {part} of shape {value.shape} for input of shape {x.shape}; "
             "expected a shape that broadcasts to the input's.",
             "give one value for each channel, reshaped to the axes of the input.",
         )
-    return given.reshape((1,) * (x.ndim - given.ndim) + given.shape)
+    return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
 def _is_broadcastable(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float, Shaped
 import pax.functional as F
 import pax.initializers as initializers
 from pax._core import Module, ShapeError
-from pax.nn import expect, keys
+from pax.nn import arguments, given, keys
 from pax.nn.linear import Linear
 
 
@@ -50,10 +50,10 @@ class MultiHeadAttention(Module):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("MultiHeadAttention", num_heads=num_heads, key_size=key_size)
+        arguments.sizes("MultiHeadAttention", num_heads=num_heads, key_size=key_size)
         self.num_heads = num_heads
         self.key_size = key_size
-        self.w_init_scale = expect.positive("MultiHeadAttention", "w_init_scale", w_init_scale)
+        self.w_init_scale = arguments.positive("MultiHeadAttention", "w_init_scale", w_init_scale)
         width = num_heads * key_size
         w_init = initializers.variance_scaling(self.w_init_scale, "fan_in", "truncated_normal")
         q_key, k_key, v_key, o_key = keys.for_parts(rng_key, 4)
@@ -102,7 +102,7 @@ class MultiHeadAttention(Module):
         return self.output_projection(heads.reshape(query.shape))  # [..., T, D]
 
     def _sequence(self, x: Any, what: str) -> Array:
-        x = expect.floating(self, x, what)
+        x = given.floating(self, x, what)
         width = self.num_heads * self.key_size
         if x.ndim < 2 or x.shape[-1] != width:
             raise ShapeError(

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ParameterModule, ShapeError
-from pax.nn import expect
+from pax.nn import arguments, given
 from pax.nn.ema import EMA
 
 
@@ -47,14 +47,14 @@ class BatchNorm(ParameterModule):
     ) -> None:
         super().__init__(name=name)
         layer = type(self).__name__
-        expect.sizes(layer, num_channels=num_channels)
-        expect.flags(layer, create_scale=create_scale, create_offset=create_offset)
-        expect.one_of(layer, "data_format", data_format, self._formats)
+        arguments.sizes(layer, num_channels=num_channels)
+        arguments.flags(layer, create_scale=create_scale, create_offset=create_offset)
+        arguments.one_of(layer, "data_format", data_format, self._formats)
         self.num_channels = num_channels
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.decay_rate = expect.rate(layer, "decay_rate", decay_rate, may_be_one=False)
-        self.eps = expect.positive(layer, "eps", eps)
+        self.decay_rate = arguments.rate(layer, "decay_rate", decay_rate, may_be_one=False)
+        self.eps = arguments.positive(layer, "eps", eps)
         self.data_format = data_format
         # every axis is kept, so that averages and parameters line up with the input
         shape = tuple(num_channels if axis == "C" else 1 for axis in data_format)
@@ -76,8 +76,8 @@ class BatchNorm(ParameterModule):
                 elements.
             PurityError: in training mode outside `pax.pure`.
         """
-        x = expect.floating(self, x)
-        expect.channels(self, x, self.data_format, self.num_channels, "num_channels")
+        x = given.floating(self, x)
+        given.channels(self, x, self.data_format, self.num_channels, "num_channels")
         if not self.training:
             mean, variance = self.ema_mean.averages, self.ema_var.averages
             return F.normalize(x, mean, variance, self.eps, self.scale, self.offset)

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ArgumentError, ParameterModule
-from pax.nn import expect, keys
+from pax.nn import arguments, given, keys
 
 #: "SAME", "VALID", or the padding (before, after) of each spatial axis.
 Padding = str | Sequence[Sequence[int]]
@@ -50,8 +50,8 @@ class Convolution(ParameterModule):
         rate: int | Sequence[int],
         padding: Padding,
         with_bias: bool,
-        w_init: expect.Initializer | None,
-        b_init: expect.Initializer | None,
+        w_init: arguments.Initializer | None,
+        b_init: arguments.Initializer | None,
         data_format: str,
         feature_group_count: int,
         *,
@@ -60,7 +60,7 @@ class Convolution(ParameterModule):
     ) -> None:
         super().__init__(name=name)
         layer, n = type(self).__name__, len(self._formats[0]) - 2
-        expect.sizes(
+        arguments.sizes(
             layer,
             in_features=in_features,
             out_features=out_features,
@@ -73,30 +73,30 @@ class Convolution(ParameterModule):
                     f"feature_group_count={feature_group_count}, which does not divide it.",
                     f"choose a number of groups that divides {argument}.",
                 )
-        expect.one_of(layer, "data_format", data_format, self._formats)
-        expect.flags(layer, with_bias=with_bias)
-        expect.initializer(layer, "w_init", w_init)
-        expect.initializer(layer, "b_init", b_init)
+        arguments.one_of(layer, "data_format", data_format, self._formats)
+        arguments.flags(layer, with_bias=with_bias)
+        arguments.initializer(layer, "w_init", w_init)
+        arguments.initializer(layer, "b_init", b_init)
         self.in_features = in_features
         self.out_features = out_features
-        self.kernel_shape = expect.size_tuple(layer, "kernel_shape", kernel_shape, n)
-        self.stride = expect.size_tuple(layer, "stride", stride, n)
-        self.rate = expect.size_tuple(layer, "rate", rate, n)
-        self.padding = expect.padding(layer, padding, n)
+        self.kernel_shape = arguments.size_tuple(layer, "kernel_shape", kernel_shape, n)
+        self.stride = arguments.size_tuple(layer, "stride", stride, n)
+        self.rate = arguments.size_tuple(layer, "rate", rate, n)
+        self.padding = arguments.padding(layer, padding, n)
         self.with_bias = with_bias
         self.data_format = data_format
         self.feature_group_count = feature_group_count
         w_key, b_key = keys.for_weight_and_bias(rng_key, b_init)
         w_init, b_init = w_init or self._default_w_init(), b_init or initializers.zeros
-        self.weight = expect.drawn(layer, "w_init", w_init, w_key, self._weight_shape())
+        self.weight = arguments.drawn(layer, "w_init", w_init, w_key, self._weight_shape())
         self.bias = (
-            expect.drawn(layer, "b_init", b_init, b_key, (out_features,)) if with_bias else None
+            arguments.drawn(layer, "b_init", b_init, b_key, (out_features,)) if with_bias else None
         )
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (*self.kernel_shape, self.in_features // self.feature_group_count, self.out_features)
 
-    def _default_w_init(self) -> expect.Initializer:
+    def _default_w_init(self) -> arguments.Initializer:
         """The normal distribution of variance 1 / fan_in, cut at two standard deviations."""
         fan_in = math.prod(self.kernel_shape) * self.in_features // self.feature_group_count
         return initializers.truncated_normal(stddev=fan_in**-0.5)
@@ -112,8 +112,8 @@ class Convolution(ParameterModule):
             DtypeError: if x is not a floating array.
             ShapeError: if x has another rank or number of channels.
         """
-        x = expect.floating(self, x)
-        expect.channels(self, x, self.data_format, self.in_features, "in_features")
+        x = given.floating(self, x)
+        given.channels(self, x, self.data_format, self.in_features, "in_features")
         return self._convolve(x)
 
     def _convolve(self, x: Array) -> Array:
@@ -186,8 +186,8 @@ class Conv1D(Convolution):
         rate: int | Sequence[int] = 1,
         padding: Padding = "SAME",
         with_bias: bool = True,
-        w_init: expect.Initializer | None = None,
-        b_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
+        b_init: arguments.Initializer | None = None,
         data_format: str = "NWC",
         feature_group_count: int = 1,
         *,
@@ -252,8 +252,8 @@ class Conv2D(Convolution):
         rate: int | Sequence[int] = 1,
         padding: Padding = "SAME",
         with_bias: bool = True,
-        w_init: expect.Initializer | None = None,
-        b_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
+        b_init: arguments.Initializer | None = None,
         data_format: str = "NHWC",
         feature_group_count: int = 1,
         *,

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Array
 
 import pax.functional as F
-from pax.nn import expect
+from pax.nn import arguments
 from pax.nn.convolution import Convolution, Padding
 
 
@@ -37,8 +37,8 @@ class ConvolutionTranspose(Convolution):
         stride: int | Sequence[int],
         padding: Padding,
         with_bias: bool,
-        w_init: expect.Initializer | None,
-        b_init: expect.Initializer | None,
+        w_init: arguments.Initializer | None,
+        b_init: arguments.Initializer | None,
         data_format: str,
         *,
         rng_key: Any,
@@ -111,8 +111,8 @@ class Conv1DTranspose(ConvolutionTranspose):
         stride: int | Sequence[int] = 1,
         padding: Padding = "SAME",
         with_bias: bool = True,
-        w_init: expect.Initializer | None = None,
-        b_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
+        b_init: arguments.Initializer | None = None,
         data_format: str = "NWC",
         *,
         name: str | None = None,
@@ -170,8 +170,8 @@ class Conv2DTranspose(ConvolutionTranspose):
         stride: int | Sequence[int] = 1,
         padding: Padding = "SAME",
         with_bias: bool = True,
-        w_init: expect.Initializer | None = None,
-        b_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
+        b_init: arguments.Initializer | None = None,
         data_format: str = "NHWC",
         *,
         name: str | None = None,

@@ -7,7 +7,7 @@ from jaxtyping import Array, ArrayLike, Float, Key, UInt32
 
 import pax.functional as F
 from pax._core import StateModule, next_rng_key
-from pax.nn import expect
+from pax.nn import arguments, given
 
 
 class Dropout(StateModule):
@@ -33,7 +33,9 @@ class Dropout(StateModule):
 
     def __init__(self, dropout_rate: float, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.dropout_rate = expect.rate("Dropout", "dropout_rate", dropout_rate, may_be_one=False)
+        self.dropout_rate = arguments.rate(
+            "Dropout", "dropout_rate", dropout_rate, may_be_one=False
+        )
         self.rng_key = next_rng_key()
 
     def __call__(self, x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -47,7 +49,7 @@ class Dropout(StateModule):
             DtypeError: if x is not a floating array.
             PurityError: in training mode outside `pax.pure`.
         """
-        x = expect.floating(self, x)
+        x = given.floating(self, x)
         if not self.training or self.dropout_rate == 0:
             return x
         self.rng_key, key = jax.random.split(self.rng_key)

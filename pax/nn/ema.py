@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 import pax.initializers as initializers
 from pax._core import ArgumentError, DtypeError, StateModule, StructureError
-from pax.nn import expect
+from pax.nn import arguments
 
 
 class EMA(StateModule):
@@ -43,8 +43,8 @@ class EMA(StateModule):
         self, initial_value: Any, decay_rate: float, debias: bool = False, allow_int: bool = False
     ) -> None:
         super().__init__()
-        expect.flags("EMA", debias=debias, allow_int=allow_int)
-        self.decay_rate = expect.rate("EMA", "decay_rate", decay_rate, may_be_one=True)
+        arguments.flags("EMA", debias=debias, allow_int=allow_int)
+        self.decay_rate = arguments.rate("EMA", "decay_rate", decay_rate, may_be_one=True)
         self.allow_int = allow_int
         self.averages = jax.tree_util.tree_map_with_path(self._initial, initial_value)
         self.debias = initializers.ones(None, ()) if debias else None

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Integer, Num
 import pax.functional as F
 import pax.initializers as initializers
 from pax._core import DtypeError, ParameterModule, key_or_next
-from pax.nn import expect
+from pax.nn import arguments, given
 
 
 class Embed(ParameterModule):
@@ -38,19 +38,19 @@ class Embed(ParameterModule):
         self,
         vocab_size: int,
         embed_dim: int,
-        w_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
         *,
         rng_key: Any = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("Embed", vocab_size=vocab_size, embed_dim=embed_dim)
-        expect.initializer("Embed", "w_init", w_init)
+        arguments.sizes("Embed", vocab_size=vocab_size, embed_dim=embed_dim)
+        arguments.initializer("Embed", "w_init", w_init)
         self.vocab_size = vocab_size
         self.embed_dim = embed_dim
         init = w_init or initializers.truncated_normal(stddev=1.0)
         key, shape = key_or_next(rng_key), (vocab_size, embed_dim)
-        self.weight = expect.drawn("Embed", "w_init", init, key, shape)
+        self.weight = arguments.drawn("Embed", "w_init", init, key, shape)
 
     def __call__(self, x: Integer[ArrayLike, "*shape"]) -> Num[Array, "*shape {self.embed_dim}"]:
         """Looks up vectors.
@@ -62,7 +62,7 @@ class Embed(ParameterModule):
         Raises:
             DtypeError: if x is not an array of integers.
         """
-        x = expect.array(self, x)
+        x = given.array(self, x)
         if not jnp.issubdtype(x.dtype, jnp.integer):
             raise DtypeError(
                 f"{self!r} got indices of dtype {x.dtype}; expected integers.",

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 from pax._core import ArgumentError, ParameterModule, ShapeError
-from pax.nn import affine, expect
+from pax.nn import affine, arguments, given
 
 #: Names of the two orders of axes, and whether the channels come last.
 _FORMATS = {"channels_last": True, "channels_first": False, "N...C": True, "NC...": False}
@@ -54,28 +54,28 @@ class GroupNorm(ParameterModule):
         create_scale: bool = True,
         create_offset: bool = True,
         eps: float = 1e-5,
-        scale_init: expect.Initializer | None = None,
-        offset_init: expect.Initializer | None = None,
+        scale_init: arguments.Initializer | None = None,
+        offset_init: arguments.Initializer | None = None,
         data_format: str = "channels_last",
         *,
         rng_key: Any = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("GroupNorm", groups=groups, num_channels=num_channels)
+        arguments.sizes("GroupNorm", groups=groups, num_channels=num_channels)
         if num_channels % groups:
             raise ArgumentError(
                 f"GroupNorm got groups={groups}, which does not divide "
                 f"num_channels={num_channels}.",
                 "choose a number of groups that divides the channels.",
             )
-        expect.one_of("GroupNorm", "data_format", data_format, tuple(_FORMATS))
+        arguments.one_of("GroupNorm", "data_format", data_format, tuple(_FORMATS))
         self.groups = groups
         self.num_channels = num_channels
-        self.axis = expect.axis("GroupNorm", axis)
+        self.axis = arguments.axis("GroupNorm", axis)
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.eps = expect.positive("GroupNorm", "eps", eps)
+        self.eps = arguments.positive("GroupNorm", "eps", eps)
         self.data_format = data_format
         self.scale, self.offset = affine.create(
             self, num_channels, scale_init, offset_init, rng_key
@@ -100,7 +100,7 @@ class GroupNorm(ParameterModule):
             DtypeError: if x is not a floating array.
             ShapeError: if x has not C channels, or no such axis to normalise over.
         """
-        x = expect.floating(self, x)
+        x = given.floating(self, x)
         channel = x.ndim - 1 if _FORMATS[self.data_format] else 1
         if x.ndim < 2 or x.shape[channel] != self.num_channels:
             raise ShapeError(
@@ -108,7 +108,7 @@ class GroupNorm(ParameterModule):
                 f"{self.data_format}.",
                 "build it with the num_channels and data_format of the input.",
             )
-        axes = expect.resolved_axes(self, x, self.axis)
+        axes = given.resolved_axes(self, x, self.axis)
         scale, offset = affine.choose(self, x, scale, offset, channel_axis=channel)
         return F.group_normalize(x, self.groups, channel, axes, self.eps, scale, offset)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 from pax._core import ParameterModule
-from pax.nn import expect, keys
+from pax.nn import arguments, given, keys
 from pax.nn.linear import Linear
 
 
@@ -55,7 +55,7 @@ class GRU(ParameterModule):
         self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("GRU", input_dim=input_dim, hidden_dim=hidden_dim)
+        arguments.sizes("GRU", input_dim=input_dim, hidden_dim=hidden_dim)
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
         zr_key, h_key = keys.for_parts(rng_key, 2)
@@ -72,7 +72,7 @@ class GRU(ParameterModule):
         Raises:
             ArgumentError: if batch_size is not an integer of at least 0.
         """
-        expect.integer("GRU.initial_state", "batch_size", batch_size, at_least=0)
+        arguments.integer("GRU.initial_state", "batch_size", batch_size, at_least=0)
         return GRUState(jnp.zeros((batch_size, self.hidden_dim), self.xh_h_fc.weight.dtype))
 
     def __call__(
@@ -90,8 +90,8 @@ class GRU(ParameterModule):
             DtypeError: if x or the state is not floating.
             ShapeError: if shapes do not fit.
         """
-        x = expect.step_input(self, x, self.input_dim)
-        hidden = expect.state(self, state, GRUState, x, self.hidden_dim).hidden
+        x = given.step_input(self, x, self.input_dim)
+        hidden = given.state(self, state, GRUState, x, self.hidden_dim).hidden
         update, reset = F.gru_gates(self.xh_zr_fc(jnp.concatenate([x, hidden], axis=-1)))
         candidate = self.xh_h_fc(jnp.concatenate([x, reset * hidden], axis=-1))
         hidden = F.gru_step(hidden, update, candidate)

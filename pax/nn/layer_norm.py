@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 from pax._core import ParameterModule
-from pax.nn import affine, expect
+from pax.nn import affine, arguments, given
 
 
 class LayerNorm(ParameterModule):
@@ -45,19 +45,19 @@ class LayerNorm(ParameterModule):
         create_scale: bool,
         create_offset: bool,
         eps: float = 1e-5,
-        scale_init: expect.Initializer | None = None,
-        offset_init: expect.Initializer | None = None,
+        scale_init: arguments.Initializer | None = None,
+        offset_init: arguments.Initializer | None = None,
         *,
         rng_key: Any = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("LayerNorm", num_channels=num_channels)
+        arguments.sizes("LayerNorm", num_channels=num_channels)
         self.num_channels = num_channels
-        self.axis = expect.axis("LayerNorm", axis)
+        self.axis = arguments.axis("LayerNorm", axis)
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.eps = expect.positive("LayerNorm", "eps", eps)
+        self.eps = arguments.positive("LayerNorm", "eps", eps)
         self.scale, self.offset = affine.create(
             self, num_channels, scale_init, offset_init, rng_key
         )
@@ -81,9 +81,9 @@ class LayerNorm(ParameterModule):
             DtypeError: if inputs is not a floating array.
             ShapeError: if the last axis is not C, or there is no such axis.
         """
-        x = expect.floating(self, inputs)
-        expect.last_axis(self, x, self.num_channels, "num_channels")
-        axes = expect.resolved_axes(self, x, self.axis)
+        x = given.floating(self, inputs)
+        given.last_axis(self, x, self.num_channels, "num_channels")
+        axes = given.resolved_axes(self, x, self.axis)
         scale, offset = affine.choose(self, x, scale, offset, channel_axis=-1)
         return F.layer_normalize(x, axes, self.eps, scale, offset)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Num
 import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ParameterModule
-from pax.nn import expect, keys
+from pax.nn import arguments, given, keys
 
 
 class Linear(ParameterModule):
@@ -41,25 +41,25 @@ class Linear(ParameterModule):
         in_dim: int,
         out_dim: int,
         with_bias: bool = True,
-        w_init: expect.Initializer | None = None,
-        b_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
+        b_init: arguments.Initializer | None = None,
         *,
         rng_key: Any = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("Linear", in_dim=in_dim, out_dim=out_dim)
-        expect.flags("Linear", with_bias=with_bias)
-        expect.initializer("Linear", "w_init", w_init)
-        expect.initializer("Linear", "b_init", b_init)
+        arguments.sizes("Linear", in_dim=in_dim, out_dim=out_dim)
+        arguments.flags("Linear", with_bias=with_bias)
+        arguments.initializer("Linear", "w_init", w_init)
+        arguments.initializer("Linear", "b_init", b_init)
         self.in_dim = in_dim
         self.out_dim = out_dim
         self.with_bias = with_bias
         w_key, b_key = keys.for_weight_and_bias(rng_key, b_init)
         w_init, b_init = w_init or initializers.lecun_normal(), b_init or initializers.zeros
-        self.weight = expect.drawn("Linear", "w_init", w_init, w_key, (in_dim, out_dim))
+        self.weight = arguments.drawn("Linear", "w_init", w_init, w_key, (in_dim, out_dim))
         self.bias = (
-            expect.drawn("Linear", "b_init", b_init, b_key, (out_dim,)) if with_bias else None
+            arguments.drawn("Linear", "b_init", b_init, b_key, (out_dim,)) if with_bias else None
         )
 
     def __call__(self, x: Num[ArrayLike, "*batch in_dim"]) -> Num[Array, "*batch {self.out_dim}"]:
@@ -73,8 +73,8 @@ class Linear(ParameterModule):
             DtypeError: if x is not an array.
             ShapeError: if the last axis of x is not in_dim.
         """
-        x = expect.array(self, x)
-        expect.last_axis(self, x, self.in_dim, "in_dim")
+        x = given.array(self, x)
+        given.last_axis(self, x, self.in_dim, "in_dim")
         return F.linear(x, self.weight, self.bias)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 from pax._core import ParameterModule
-from pax.nn import expect
+from pax.nn import arguments, given
 from pax.nn.linear import Linear
 
 
@@ -58,18 +58,18 @@ class LSTM(ParameterModule):
         self,
         input_dim: int,
         hidden_dim: int,
-        w_init: expect.Initializer | None = None,
+        w_init: arguments.Initializer | None = None,
         forget_gate_bias: float = 0.0,
         *,
         rng_key: Any = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("LSTM", input_dim=input_dim, hidden_dim=hidden_dim)
-        expect.initializer("LSTM", "w_init", w_init)
+        arguments.sizes("LSTM", input_dim=input_dim, hidden_dim=hidden_dim)
+        arguments.initializer("LSTM", "w_init", w_init)
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
-        self.forget_gate_bias = expect.number("LSTM", "forget_gate_bias", forget_gate_bias)
+        self.forget_gate_bias = arguments.number("LSTM", "forget_gate_bias", forget_gate_bias)
         self.fc = Linear(input_dim + hidden_dim, 4 * hidden_dim, w_init=w_init, rng_key=rng_key)
 
     def initial_state(self, batch_size: int) -> LSTMState:
@@ -82,7 +82,7 @@ class LSTM(ParameterModule):
         Raises:
             ArgumentError: if batch_size is not an integer of at least 0.
         """
-        expect.integer("LSTM.initial_state", "batch_size", batch_size, at_least=0)
+        arguments.integer("LSTM.initial_state", "batch_size", batch_size, at_least=0)
         shape, dtype = (batch_size, self.hidden_dim), self.fc.weight.dtype
         return LSTMState(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
@@ -101,8 +101,8 @@ class LSTM(ParameterModule):
             DtypeError: if x or the state is not floating.
             ShapeError: if shapes do not fit.
         """
-        x = expect.step_input(self, x, self.input_dim)
-        state = expect.state(self, state, LSTMState, x, self.hidden_dim)
+        x = given.step_input(self, x, self.input_dim)
+        state = given.state(self, state, LSTMState, x, self.hidden_dim)
         gates = self.fc(jnp.concatenate([x, state.hidden], axis=-1))
         hidden, cell = F.lstm_step(gates, state.cell, self.forget_gate_bias)
         return LSTMState(hidden, cell), hidden

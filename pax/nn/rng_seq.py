@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array
 
 from pax._core import StateModule, key_of, key_or_next
-from pax.nn import expect
+from pax.nn import arguments
 
 
 class RngSeq(StateModule):
@@ -31,7 +31,7 @@ class RngSeq(StateModule):
     def __init__(self, seed: int | None = None, rng_key: Any = None) -> None:
         super().__init__()
         if seed is not None:
-            expect.integer("RngSeq", "seed", seed)
+            arguments.integer("RngSeq", "seed", seed)
         if seed is not None and rng_key is None:
             self._rng_key = key_of(int(seed))
         else:
@@ -51,6 +51,6 @@ class RngSeq(StateModule):
             ArgumentError: if num_keys is not a positive integer.
             PurityError: outside `pax.pure`.
         """
-        expect.sizes("RngSeq.next_rng_key", num_keys=num_keys)
+        arguments.sizes("RngSeq.next_rng_key", num_keys=num_keys)
         self._rng_key, *keys = jax.random.split(self._rng_key, num_keys + 1)
         return keys[0] if num_keys == 1 else keys

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from pax._core import ArgumentError, Module
-from pax.nn import expect
+from pax.nn import arguments
 from pax.nn.lambda_module import Lambda
 
 
@@ -68,7 +68,7 @@ class Sequential(Module):
         Raises:
             ArgumentError: if value cannot be called, or there is no such place.
         """
-        expect.integer("Sequential.set", "index", index)
+        arguments.integer("Sequential.set", "index", index)
         if not -len(self) <= index < len(self):
             raise ArgumentError(
                 f"Sequential.set got index={index}; the network has length {len(self)}.",
@@ -90,5 +90,10 @@ def _as_module(index: int, layer: Any) -> Module:
             "be called.",
             "pass modules and functions: pax.Sequential(pax.Linear(2, 3), jax.nn.relu); "
             "spread a list with *layers.",
+        )
+    if isinstance(layer, type) and issubclass(layer, Module):
+        raise ArgumentError(
+            f"Sequential got the class {layer.__name__} as layer {index}; expected a module.",
+            f"build it: {layer.__name__}(...).",
         )
     return layer if isinstance(layer, Module) else Lambda(layer)

@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 from pax._core import ParameterModule
-from pax.nn import expect
+from pax.nn import arguments, given
 from pax.nn.linear import Linear
 
 
@@ -52,7 +52,7 @@ class VanillaRNN(ParameterModule):
         self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None
     ) -> None:
         super().__init__(name=name)
-        expect.sizes("VanillaRNN", input_dim=input_dim, hidden_dim=hidden_dim)
+        arguments.sizes("VanillaRNN", input_dim=input_dim, hidden_dim=hidden_dim)
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
         self.fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=rng_key)
@@ -67,7 +67,7 @@ class VanillaRNN(ParameterModule):
         Raises:
             ArgumentError: if batch_size is not an integer of at least 0.
         """
-        expect.integer("VanillaRNN.initial_state", "batch_size", batch_size, at_least=0)
+        arguments.integer("VanillaRNN.initial_state", "batch_size", batch_size, at_least=0)
         return VanillaRNNState(jnp.zeros((batch_size, self.hidden_dim), self.fc.weight.dtype))
 
     def __call__(
@@ -85,8 +85,8 @@ class VanillaRNN(ParameterModule):
             DtypeError: if x or the state is not floating.
             ShapeError: if shapes do not fit.
         """
-        x = expect.step_input(self, x, self.input_dim)
-        hidden = expect.state(self, state, VanillaRNNState, x, self.hidden_dim).hidden
+        x = given.step_input(self, x, self.input_dim)
+        hidden = given.state(self, state, VanillaRNNState, x, self.hidden_dim).hidden
         hidden = F.vanilla_rnn_step(self.fc(jnp.concatenate([x, hidden], axis=-1)))
         return VanillaRNNState(hidden), hidden
 

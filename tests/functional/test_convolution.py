@@ -67,10 +67,11 @@ def test_dtype_is_kept_forward_and_backward(dtype: Any, groups: int) -> None:
         return y, *pull(y)
 
     exact = run(x.astype(jnp.float32), weight.astype(jnp.float32))
-    for found, expected in zip(run(x, weight), exact, strict=True):
+    # sums are made in float32: the output is rounded once, gradients from a rounded output
+    for found, expected, roundings in zip(run(x, weight), exact, (1, 3, 3), strict=True):
         assert found.dtype == dtype
         error = jnp.abs(found.astype(jnp.float32) - expected).max() / jnp.abs(expected).max()
-        assert error <= 4 * float(jnp.finfo(dtype).eps)
+        assert error <= roundings * float(jnp.finfo(dtype).eps) / 2
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

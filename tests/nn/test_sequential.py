@@ -129,6 +129,12 @@ ADVICE = (
         ADVICE,
     ),
     Bad(
+        lambda: pax.Sequential(pax.Identity(), pax.Linear),
+        pax.ArgumentError,
+        "Sequential got the class Linear as layer 1; expected a module.",
+        "build it: Linear(...).",
+    ),
+    Bad(
         lambda: pax.Sequential(pax.Identity()) >> 3,  # type: ignore[operator]
         pax.ArgumentError,
         "Sequential got a value of type int as layer 1, which cannot be called.",

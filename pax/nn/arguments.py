@@ -1,18 +1,17 @@
-"""What layers expect of their arguments and inputs, and the errors when it is not so."""
+"""What layers expect of their constructor arguments, and the errors when it is not so."""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pax._core import ArgumentError, CallError, DtypeError, Module, ShapeError
+from pax._core import ArgumentError
 
 #: Creates a parameter: `init(rng_key, shape) -> array`.
 Initializer = Callable[..., Any]
@@ -163,125 +162,3 @@ def drawn(layer: str, name: str, init: Initializer, rng_key: Any, shape: tuple[i
             f"let {name} return an array of the shape that it is given: {name}(rng_key, shape).",
         )
     return value
-
-
-def array(module: Module, x: Any, what: str = "input") -> Array:
-    """Returns `x` as a JAX array; raises if it is not an array of numbers."""
-    if not isinstance(x, (jax.Array, np.ndarray, np.generic)):
-        raise DtypeError(
-            f"{module!r} got {what} of type {type(x).__name__}; expected an array.",
-            "convert it first: jnp.asarray(x).",
-        )
-    if not jnp.issubdtype(x.dtype, jnp.number) and x.dtype != np.bool_:
-        raise DtypeError(
-            f"{module!r} got {what} of dtype {x.dtype}; expected an array of numbers.",
-            "turn what it holds into numbers first; rows of unequal lengths need padding.",
-        )
-    return jnp.asarray(x)
-
-
-def floating(module: Module, x: Any, what: str = "input") -> Array:
-    """Returns `x` as a JAX array; raises if its numbers are not floating."""
-    x = array(module, x, what)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise DtypeError(
-            f"{module!r} got {what} of dtype {x.dtype}; expected a floating dtype.",
-            "convert the bytes of an image first: x.astype(jnp.float32) / 255."
-            if x.dtype == np.uint8
-            else "convert it first: x.astype(jnp.float32).",
-        )
-    return x
-
-
-def last_axis(module: Module, x: Array, size: int, argument: str, what: str = "input") -> None:
-    """Raises unless the last axis of `x` has this size, an argument of the layer."""
-    if x.ndim < 1 or x.shape[-1] != size:
-        has = x.shape[-1] if x.ndim else None
-        raise ShapeError(
-            f"{module!r} got {what} of shape {x.shape}; expected (..., {size}).",
-            f"the layer before gives {has} features; build this one with {argument}={has}."
-            if has
-            else f"give it a last axis of size {size}.",
-        )
-
-
-def channels(module: Module, x: Array, data_format: str, size: int, argument: str) -> None:
-    """Raises unless `x` has the rank of the data format and this many channels."""
-    axis = data_format.index("C")
-    if x.ndim != len(data_format):
-        wanted = ", ".join(str(size) if i == axis else c for i, c in enumerate(data_format))
-        raise ShapeError(
-            f"{module!r} got input of shape {x.shape}; expected {data_format}, ({wanted}).",
-            "add the batch axis with x[None]."
-            if x.ndim == len(data_format) - 1
-            else f"reshape the input to {len(data_format)} axes.",
-        )
-    if x.shape[axis] != size:
-        has = x.shape[axis]
-        raise ShapeError(
-            f"{module!r} got input of shape {x.shape}: {has} channels in {data_format}; "
-            f"expected {size}.",
-            f"build the layer with {argument}={has}, or with the data_format of the input."
-            if has
-            else "give it an input that is not empty.",
-        )
-    if 0 in x.shape[1:]:
-        raise ShapeError(
-            f"{module!r} got input of shape {x.shape}, which has a spatial axis of size 0.",
-            "give it an input that is not empty; only the batch may be.",
-        )
-
-
-def resolved_axes(module: Module, x: Array, axis: int | slice | tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the axes of `x` that an `axis` argument names; raises if they do not fit."""
-    if isinstance(axis, slice):
-        axes = tuple(range(x.ndim)[axis])
-    else:
-        axes = axis if isinstance(axis, tuple) else (axis,)
-    if not axes or not all(-x.ndim <= a < x.ndim for a in axes):
-        raise ShapeError(
-            f"{module!r} got input of shape {x.shape}, which has no axes {axis}.",
-            "choose axes that the input has.",
-        )
-    resolved = tuple(sorted({a % x.ndim for a in axes}))
-    if any(x.shape[a] == 0 for a in resolved):
-        raise ShapeError(
-            f"{module!r} got input of shape {x.shape}, which is empty along the axes to "
-            "normalise over and has no mean there.",
-            "leave empty inputs out.",
-        )
-    return resolved
-
-
-S = TypeVar("S", bound=tuple)
-
-
-def step_input(module: Module, x: Any, size: int) -> Array:
-    """Returns the input of a recurrent step as a JAX array, checked."""
-    x = floating(module, x)
-    last_axis(module, x, size, "input_dim")
-    return x
-
-
-def state(module: Module, value: Any, kind: type[S], x: Array, size: int) -> S:
-    """Returns the state of a recurrent cell; raises if it is another thing or does not fit `x`."""
-    name = kind.__name__
-    if not isinstance(value, kind):
-        raise CallError(
-            f"{module!r} got a state of type {type(value).__name__}; expected {name}.",
-            "call it as `state, y = cell(state, x)`, first with cell.initial_state(batch_size).",
-        )
-    parts = [
-        floating(module, part, f"{name}.{field}")
-        for field, part in zip(kind._fields, value, strict=True)  # type: ignore[attr-defined]
-    ]
-    for field, part in zip(kind._fields, parts, strict=True):  # type: ignore[attr-defined]
-        if part.shape != (*x.shape[:-1], size):
-            raise ShapeError(
-                f"{module!r} got {name}.{field} of shape {part.shape} with input of shape "
-                f"{x.shape}; expected {(*x.shape[:-1], size)}.",
-                f"start with cell.initial_state({x.shape[0]})."
-                if x.ndim == 2
-                else "give state and input the same batch axes.",
-            )
-    return kind(*parts)
