@@ -120,12 +120,12 @@ FIXED = [
 ]
 
 
-@pytest.mark.parametrize("value", MUTABLE, ids=repr)
+@pytest.mark.parametrize("value", MUTABLE)
 def test_mutable(value: Any) -> None:
     assert is_mutable(value)
 
 
-@pytest.mark.parametrize("value", FIXED, ids=repr)
+@pytest.mark.parametrize("value", FIXED)
 def test_fixed(value: Any) -> None:
     assert not is_mutable(value)
 

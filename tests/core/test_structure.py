@@ -31,7 +31,7 @@ def exact(a: Any, b: Any) -> bool:
     return type(a) is type(b) and repr(a) == repr(b)
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES)
 def test_a_static_value_is_kept_exactly(value: Any) -> None:
     box = Box(value=value, x=normal(2))
     assert box.pytree_attributes == ("x",)
