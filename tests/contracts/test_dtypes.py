@@ -20,6 +20,7 @@ from tests.contracts.case import (
     is_floating,
     loss_of,
     on_host,
+    one_of_each,
     over,
 )
 
@@ -36,7 +37,7 @@ def test_dtype_is_kept(case: Case, dtype: Any) -> None:
     assert {x.dtype for x in jax.tree.leaves(output) if is_floating(x)} <= {jnp.dtype(dtype)}
 
 
-@over(LAYERS + FUNCTIONS, "gradient")
+@over(one_of_each(LAYERS + FUNCTIONS), "gradient")
 def test_half_precision_is_the_rounded_result(case: Case) -> None:
     module, inputs = cast(built(case), jnp.bfloat16), case.inputs(dtype=jnp.bfloat16)
     _, found = jax.jit(case.apply)(module, *inputs)
@@ -47,13 +48,13 @@ def test_half_precision_is_the_rounded_result(case: Case) -> None:
         assert error <= 4 * float(jnp.finfo(jnp.bfloat16).eps) * max(1.0, np.abs(y).max())
 
 
-@over(LAYERS + FUNCTIONS, "large")
+@over(one_of_each(LAYERS + FUNCTIONS), "large")
 def test_large_inputs_have_finite_outputs_and_gradients(case: Case) -> None:
     inputs = on_host(lambda x: x + np.float32(1e4) if is_floating(x) else x, case.inputs())
     assert_finite(compiled_gradient(case)(loss_of(case, built(case), inputs)[0]))
 
 
-@over(LAYERS + FUNCTIONS, "huge")
+@over(one_of_each(LAYERS + FUNCTIONS), "huge")
 def test_float16_does_not_overflow_on_the_way(case: Case) -> None:
     inputs = on_host(
         lambda x: np.where(x > 0, x.dtype.type(6e4), x.dtype.type(-6e4)) if is_floating(x) else x,

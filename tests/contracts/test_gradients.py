@@ -10,7 +10,16 @@ import numpy as np
 
 import pax
 from tests.catalogue import FUNCTIONS, LAYERS
-from tests.contracts.case import Case, assert_same, built, cast, loss_of, over, weighted_sum
+from tests.contracts.case import (
+    Case,
+    assert_same,
+    built,
+    cast,
+    loss_of,
+    one_of_each,
+    over,
+    weighted_sum,
+)
 
 #: Step of the finite differences. Their error is about step^4, and 1e-16 / step by rounding.
 STEP = 3e-4
@@ -43,7 +52,7 @@ def test_gradients_are_finite_differences(case: Case) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
 
 
-@over(LAYERS)
+@over(one_of_each(LAYERS))
 def test_gradients_are_for_the_documented_parameters(case: Case) -> None:
     module, inputs = built(case), case.inputs()
 

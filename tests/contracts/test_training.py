@@ -10,10 +10,10 @@ import numpy as np
 
 import pax
 from tests.catalogue import LAYERS
-from tests.contracts.case import Case, assert_finite, built, over, weighted_sum
+from tests.contracts.case import Case, assert_finite, built, one_of_each, over, weighted_sum
 
 
-@over(LAYERS)
+@over(one_of_each(LAYERS))
 def test_ten_steps_are_traced_once(case: Case) -> None:
     traces = 0
 

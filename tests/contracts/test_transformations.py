@@ -26,7 +26,6 @@ from tests.contracts.case import (
     unstack,
 )
 
-KINDS = one_of_each(LAYERS)
 N = 8  # calls in a stack, and devices
 
 #: `next_rng_key` warns once when a constructor without a key of its own is traced.
@@ -52,7 +51,7 @@ def test_vmap_over_inputs(case: Case) -> None:
 
 
 @own_keys
-@over(KINDS)
+@over(one_of_each(LAYERS))
 def test_vmap_over_modules(case: Case) -> None:
     keys, inputs = stack([key(i) for i in range(N)]), stacked_inputs(case)
     modules = jax.jit(jax.vmap(case.make, axis_size=N))(keys)
@@ -62,7 +61,7 @@ def test_vmap_over_modules(case: Case) -> None:
     assert_same(apart[0].parameters(), built(case).parameters(), 1e-6)
 
 
-@over(KINDS)
+@over(one_of_each(LAYERS))
 def test_scan_carries_the_module(case: Case) -> None:
     module, inputs = built(case), stacked_inputs(case)
     found = jax.jit(
@@ -77,7 +76,7 @@ def test_scan_carries_the_module(case: Case) -> None:
     assert_same(found, (module, stack(outputs)), case.tolerance)
 
 
-@over(KINDS)
+@over(one_of_each(LAYERS))
 def test_cond_returns_the_module(case: Case) -> None:
     module, inputs = built(case), case.inputs()
     expected = compiled(case)(module, *inputs)
@@ -89,14 +88,14 @@ def test_cond_returns_the_module(case: Case) -> None:
     assert_same(branch(False, module, *inputs), skipped)
 
 
-@over(KINDS, "gradient")
+@over(one_of_each(LAYERS), "gradient")
 def test_remat_gives_the_same_gradients(case: Case) -> None:
     floats, loss = loss_of(case, built(case), case.inputs())
     found = jax.jit(jax.value_and_grad(jax.checkpoint(loss)))(floats)
     assert_same(found, compiled_gradient(case)(floats), case.tolerance)
 
 
-@over(KINDS)
+@over(one_of_each(LAYERS))
 def test_shard_map_gives_each_device_its_part(case: Case) -> None:
     module, inputs = built(case), stacked_inputs(case)
     mesh = Mesh(np.array(jax.devices()), ("data",))
