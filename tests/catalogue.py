@@ -32,7 +32,6 @@ WHOLE_BATCH = {
     "rows": "the statistics are those of the whole batch",
     "empty": "an empty batch has no statistics; it is refused",
 }
-WHOLE_MASK = {"rows": "the mask of dropped elements is drawn for the whole input"}
 SHARED_ARGUMENT = {"rows": "an argument has no batch axis"}
 DOES_NOTHING = {"operations": "the input comes back as it is"}
 PRODUCTS = {"huge": "its products are beyond float16"}
@@ -187,15 +186,12 @@ MASK = {
     "rows": "the mask of dropped elements is drawn for the whole input",
     "huge": "what is kept grows beyond float16",
 }
-KEYS = (
-    NO_BATCH
-    | INTEGERS
-    | {
-        "gradient": "keys are integers",
-        "still": "the stream goes on in every mode",
-        "operations": "a method of its own makes the keys",
-    }
-)
+NO_CALL = {
+    "gradient": "keys are integers",
+    "still": "the stream goes on in every mode",
+    "operations": "a method of its own makes the keys",
+}
+KEYS = NO_BATCH | INTEGERS | NO_CALL
 COUNTS = NO_BATCH | INTEGERS | DOES_NOTHING | {"gradient": "integers are not averaged"}
 PARTIAL = {"pickle": "a functools.partial equals nothing but itself"}
 FIRST = jnp.array([1.0, 2.0, 3.0])

@@ -33,7 +33,7 @@ def test_dtype_is_kept(case: Case, dtype: Any) -> None:
     module = cast(built(case), dtype)
     after, output = jax.eval_shape(case.apply, module, *case.inputs(dtype=dtype))
     for x, y in zip(jax.tree.leaves(module), jax.tree.leaves(after), strict=True):
-        assert (x.shape, x.dtype) == (y.shape, y.dtype)
+        assert (x.shape, x.dtype, x.weak_type) == (y.shape, y.dtype, y.weak_type)
     assert {x.dtype for x in jax.tree.leaves(output) if is_floating(x)} <= {jnp.dtype(dtype)}
 
 

@@ -37,6 +37,8 @@ def public_objects() -> dict[str, object]:
         module = importlib.import_module(part)
         for name in public_names(module_file(part)):
             value = getattr(module, name)
+            if inspect.ismodule(value):  # a part of its own
+                continue
             if id(value) not in seen:
                 objects[f"{part}.{name}"] = value
             if inspect.isclass(value) or inspect.isroutine(value):
