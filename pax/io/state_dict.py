@@ -6,7 +6,6 @@ import copy
 from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from pax._core import EmptyNode, Module, StructureError, flatten, is_jax_leaf, some
@@ -101,7 +100,7 @@ class _Loading:
 
     def array(self, old: Any, new: Any, path: str) -> Any:
         if isinstance(new, np.ndarray) and not isinstance(old, np.ndarray):
-            new = jnp.asarray(new)
+            new = jax.device_put(new.copy())  # jnp.asarray would compile for each shape
         if not is_jax_leaf(new) or (new.shape, new.dtype) != (old.shape, old.dtype):
             self.problems.append(f"{path}: {_shown(new)} for {_shown(old)}")
             return old

@@ -14,6 +14,7 @@ import pytest
 import pax
 from pax.io import from_state_dict
 from tests.core.samples import Box, Counter, Dense, Net, normal, same_leaves, unchecked
+from tests.counting import count_compilations
 
 
 class Pair(NamedTuple):
@@ -231,3 +232,14 @@ def test_what_is_no_state_dict() -> None:
 
 def test_what_a_tree_map_put_at_the_leaves_is_none() -> None:
     assert jax.tree.map(lambda _: "s", Dense()).state_dict() == {"weight": None, "bias": None}
+
+
+def test_loading_numpy_arrays_compiles_nothing_and_shares_no_memory() -> None:
+    box = Box(a=normal(11, 13), b=normal(17))
+    state = jax.tree_util.tree_map(np.array, box.state_dict())
+    with count_compilations() as compilations:
+        loaded = box.load_state_dict(state)
+    assert compilations.count == 0
+    expected = state["a"].copy()
+    state["a"][:] = 0.0
+    np.testing.assert_array_equal(loaded.a, expected)
