@@ -60,11 +60,11 @@ def read_fashion(part: str) -> Images:
 
 
 def augment(rng_key: jax.Array, pixels: jax.Array) -> jax.Array:
-    """Turns and zooms each image, a complex product, and moves it: by 11 degrees, 10 %, 6 %."""
+    """Turns and zooms each image, a complex product, and moves it: by 14 degrees, 15 %, 8 %."""
     count, side, _ = pixels.shape
     turn, zoom, down, right = jax.random.uniform(rng_key, (4, count, 1, 1), minval=-1.0)
     y, x = jnp.mgrid[:side, :side][:, None] - (side - 1) / 2
-    z = (1 + 0.1 * zoom) * jnp.exp(0.2j * turn) * (x + 1j * y) + 0.06 * side * (right + 1j * down)
+    z = (1 + 0.15 * zoom) * jnp.exp(0.25j * turn) * (x + 1j * y) + 0.08 * side * (right + 1j * down)
     rows, columns = z.imag + (side - 1) / 2, z.real + (side - 1) / 2
     return jax.vmap(functools.partial(map_coordinates, order=1))(pixels, [rows, columns])
 
@@ -79,7 +79,7 @@ class ConvNet(pax.Module):
         self.norm1 = pax.BatchNorm2D(32)
         self.conv2 = pax.Conv2D(32, 64, 5, stride=2, rng_key=keys[1])
         self.norm2 = pax.BatchNorm2D(64)
-        self.dropout = pax.Dropout(0.3).replace(rng_key=keys[2])
+        self.dropout = pax.Dropout(0.1).replace(rng_key=keys[2])
         self.output = pax.Linear(64 * (side // 4) ** 2, 10, rng_key=keys[3])
 
     def __call__(self, pixels: jax.Array) -> jax.Array:
@@ -172,7 +172,7 @@ def main() -> None:
     if options.epochs < 1 or not 1 <= options.batch_size <= len(train_set[1]):
         sys.exit(f"--epochs starts at 1; --batch-size goes from 1 to {len(train_set[1])}.")
     steps = options.epochs * (len(train_set[1]) // options.batch_size)
-    optimizer: Any = optax.adamw(optax.warmup_cosine_decay_schedule(0, 3e-3, steps // 10, steps))
+    optimizer: Any = optax.adamw(optax.warmup_cosine_decay_schedule(0, 6e-3, steps // 10, steps))
     model_key, train_key = jax.random.split(jax.random.PRNGKey(options.seed))
     model = ConvNet(train_set[0].shape[1], model_key)
     run = Run(model, optimizer.init(model.parameters()), np.zeros((0, 4), np.float32))
