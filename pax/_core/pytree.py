@@ -103,7 +103,7 @@ def seal(module: Node) -> None:
 def open_copy(module: Node, permit: Permit) -> Any:
     """Returns a copy of a module, of its submodules and containers, that may be changed.
 
-    The module stays as it is; arrays and static values are shared.
+    The module stays as it is; arrays and static values are shared, but for static containers.
     """
     leaves, treedef = jax.tree_util.tree_flatten(module)
     copied = treedef.unflatten(leaves)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from pax._core import EmptyNode, Module, StructureError, flatten, is_jax_leaf, some
+from pax._core import EmptyNode, Module, StructureError, flatten, is_jax_leaf, is_unit, some
 
 M = TypeVar("M", bound=Module)
 
@@ -34,11 +34,7 @@ def _to_state(tree: Any) -> Any:
             return to_state_dict(x)
         return x if is_jax_leaf(x) else None
 
-    return jax.tree_util.tree_map(state, tree, is_leaf=_is_unit)
-
-
-def _is_unit(x: Any) -> bool:
-    return isinstance(x, (Module, EmptyNode))
+    return jax.tree_util.tree_map(state, tree, is_leaf=is_unit)
 
 
 class _Loading:
