@@ -4,6 +4,7 @@ from pax import experimental as experimental
 from pax import functional as functional
 from pax import initializers as initializers
 from pax import io as io
+from pax import precision as precision
 from pax import show as show
 from pax._core import ArgumentError as ArgumentError
 from pax._core import CallError as CallError
@@ -58,5 +59,8 @@ from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState
+from pax.precision import Policy as Policy
+from pax.precision import apply_mp_policy as apply_mp_policy
+from pax.precision import unwrap_mp_policy as unwrap_mp_policy
 
 __version__ = "0.1.0"

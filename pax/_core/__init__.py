@@ -1,6 +1,9 @@
 """The face of the core: what the floors above may import."""
 
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
+from pax._core.derived import plain_class as plain_class
+from pax._core.derived import with_class as with_class
+from pax._core.derived import wrapped_class as wrapped_class
 from pax._core.empty import EmptyNode as EmptyNode
 from pax._core.errors import ArgumentError as ArgumentError
 from pax._core.errors import CallError as CallError
@@ -23,10 +26,13 @@ from pax._core.pure import mutable as mutable
 from pax._core.pure import pure as pure
 from pax._core.pure import purecall as purecall
 from pax._core.pytree import flatten as flatten
+from pax._core.pytree import rebuilt as rebuilt
 from pax._core.rng import key_of as key_of
 from pax._core.rng import key_or_next as key_or_next
 from pax._core.rng import next_rng_key as next_rng_key
 from pax._core.rng import seed_rng_key as seed_rng_key
+from pax._core.stand_in import StandIn as StandIn
+from pax._core.stand_in import map_own_arrays as map_own_arrays
 from pax._core.transforms import assert_structure_equal as assert_structure_equal
 from pax._core.transforms import enable_eval_mode as enable_eval_mode
 from pax._core.transforms import enable_train_mode as enable_train_mode

@@ -19,22 +19,26 @@ from pax._core.tree import named_modules, named_submodules
 
 
 class _Frame:
-    """One running call; `names` maps id(submodule) to the names on the way to it."""
+    """One running call; `names` maps id(submodule) to the names on the way to it.
 
-    __slots__ = ("module", "names", "whole")
+    `body` is what runs: the module itself, or what stands in for it.
+    """
+
+    __slots__ = ("body", "module", "names", "whole")
 
     def __init__(self, module: Node) -> None:
         self.module = module
+        self.body = module
         self.names: dict[int, tuple[str, ...]] | None = None
         self.whole = False
 
     def way_to(self, module: Node) -> tuple[str, ...]:
         """Returns the attribute names from this call's module to `module`."""
         if self.names is None:
-            self.names = {id(m): (name,) for name, m in named_submodules(self.module)}
+            self.names = {id(m): (name,) for name, m in named_submodules(self.body)}
         if id(module) not in self.names and not self.whole:
             self.whole = True
-            self.names.update((id(m), names) for names, m in named_modules(self.module))
+            self.names.update((id(m), names) for names, m in named_modules(self.body))
         return self.names.get(id(module)) or (_label(module),)
 
 
@@ -61,7 +65,7 @@ def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         frames = _calls.frames
-        if frames and frames[-1].module is self:  # `super().__call__(...)`
+        if frames and frames[-1].body is self:  # `super().__call__(...)`
             return call(self, *args, **kwargs)
         frames.append(_Frame(self))
         try:
@@ -80,6 +84,13 @@ def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
             frames.pop()
 
     return __call__
+
+
+def note_stand_in(module: Node, stand_in: Node) -> None:
+    """Tells the innermost running call, if it is that of a module, that another one runs there."""
+    frames = _calls.frames
+    if frames and frames[-1].module is module:
+        frames[-1].body = stand_in
 
 
 def _scope_name(frames: list[_Frame]) -> str:

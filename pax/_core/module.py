@@ -123,6 +123,9 @@ class Module(Node, metaclass=ModuleMeta):
 
     training: bool
     name: str | None
+    #: How `pax.experimental.default_mp_policy` makes modules of the class compute: "half", "full",
+    #: or None to leave them as they are.
+    precision_role: ClassVar[str | None] = None
     #: Whether `summary()` shows the module as one line, without what is under it.
     _summary_as_one_line: ClassVar[bool] = False
 
@@ -377,9 +380,8 @@ class Module(Node, metaclass=ModuleMeta):
 
 
 def _reduce_class(cls: Any) -> Any:
-    """Pickles a class by name, or as its base and methods if `replace_method` made it."""
-    derived = cls.__dict__.get("_pax_derived")
-    return (surgery.derived_class, derived) if derived else cls.__qualname__
+    """Pickles a class by name, or by the call that makes it again."""
+    return cls.__dict__.get("_pax_remake", cls.__qualname__)
 
 
 copyreg.pickle(ModuleMeta, _reduce_class)  # type: ignore[arg-type]

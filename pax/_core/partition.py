@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 import jax
 
+from pax._core.derived import derived_class, with_class
 from pax._core.empty import EmptyNode, is_empty
 from pax._core.errors import ArgumentError, StructureError
 from pax._core.node import Node, is_node
 from pax._core.pytree import flatten
-from pax._core.surgery import derived_class, map_submodules, with_class
+from pax._core.surgery import map_submodules
 from pax._core.tree import named_leaves
 
 M = TypeVar("M", bound=Node)
@@ -120,8 +121,8 @@ def _no_parameters(self: M) -> M:
 def freeze(module: M) -> M:
     """Returns the tree with every module's `parameters()` empty."""
     frozen = map_submodules(module, freeze)
-    cls = type(module)
-    if cls.__dict__.get("parameters") is _no_parameters:
+    cls: Any = type(module)
+    if cls.parameters is _no_parameters:
         return frozen
     return with_class(frozen, derived_class(cls, {"parameters": _no_parameters}))
 

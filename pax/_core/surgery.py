@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 
 from pax._core.checks import check_tree
+from pax._core.derived import derived_class, with_class
 from pax._core.errors import StructureError
 from pax._core.node import Node, is_node
 from pax._core.pytree import flatten, rebuilt
-from pax._core.structure import structure_of
 
 M = TypeVar("M", bound=Node)
 
@@ -111,32 +110,3 @@ def replace_methods(module: M, methods: dict[str, Any]) -> M:
                 f"pass a function that takes the module first: {name}=lambda self, x: ...",
             )
     return with_class(module, derived_class(type(module), methods))
-
-
-def derived_class(base: type[M], methods: dict[str, Any]) -> type[M]:
-    """Returns the subclass of the same name with these methods, one and the same each time.
-
-    It pickles as its base and the methods.
-    """
-    known = base.__dict__.get("_pax_variants")
-    if known is None:
-        known = weakref.WeakValueDictionary()
-        type.__setattr__(base, "_pax_variants", known)
-    key = tuple(methods.items())
-    found = known.get(key)
-    if found is None:
-        body = {
-            **methods,
-            "__module__": base.__module__,
-            "__qualname__": base.__qualname__,
-            "__doc__": base.__doc__,
-            "_pax_derived": (base, methods),
-        }
-        found = known.setdefault(key, type(base)(base.__name__, (base,), body))
-    return found
-
-
-def with_class(module: M, cls: type[M]) -> M:
-    """Returns a new module of another class with the same attributes."""
-    children, record = flatten(module)
-    return structure_of(cls, record.entries).build(children)

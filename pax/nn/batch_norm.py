@@ -32,6 +32,7 @@ class BatchNorm(ParameterModule):
     ema_var: EMA
     #: Order of the axes: the default, then the alternative.
     _formats: ClassVar[tuple[str, str]]
+    precision_role = "full"
     _summary_as_one_line = True
 
     def __init__(

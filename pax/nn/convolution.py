@@ -38,6 +38,7 @@ class Convolution(ParameterModule):
 
     weight: Float[Array, "*kernel in_features out_features"]
     bias: Float[Array, "out_features"] | None
+    precision_role = "half"
     #: Order of the axes: the default, then the alternative.
     _formats: ClassVar[tuple[str, str]]
 

@@ -45,6 +45,7 @@ class GroupNorm(ParameterModule):
 
     scale: Float[Array, "C"] | None
     offset: Float[Array, "C"] | None
+    precision_role = "full"
 
     def __init__(
         self,

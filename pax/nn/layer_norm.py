@@ -37,6 +37,7 @@ class LayerNorm(ParameterModule):
 
     scale: Float[Array, "C"] | None
     offset: Float[Array, "C"] | None
+    precision_role = "full"
 
     def __init__(
         self,

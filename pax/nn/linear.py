@@ -35,6 +35,7 @@ class Linear(ParameterModule):
 
     weight: Num[Array, "in_dim out_dim"]
     bias: Num[Array, "out_dim"] | None
+    precision_role = "half"
 
     def __init__(
         self,

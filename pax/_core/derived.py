@@ -1,0 +1,80 @@
+"""Same-named subclasses of module classes, made while the program runs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from pax._core.node import Node
+from pax._core.pytree import flatten
+from pax._core.structure import structure_of
+
+M = TypeVar("M", bound=Node)
+
+
+def derived_class(base: type[M], methods: dict[str, Any]) -> type[M]:
+    """Returns the subclass of the same name with these methods, one and the same each time.
+
+    A wrapping of the base stays outermost: the new methods are wrapped as well.
+    """
+    wrapping = vars(base).get("_pax_wrapping")
+    if wrapping is not None:
+        plain, wrap = wrapping
+        return wrapped_class(derived_class(plain, methods), wrap)
+    body = {**methods, "_pax_derived": (base, methods)}
+    return _subclass(base, tuple(methods.items()), lambda: body, (derived_class, (base, methods)))
+
+
+def wrapped_class(plain: type[M], wrap: Callable[[type[Any]], dict[str, Any]]) -> type[M]:
+    """Returns the subclass of the same name whose body `wrap` makes, one and the same each time.
+
+    Args:
+        plain: the class.
+        wrap: takes the class, returns the methods that go around its own.
+    """
+
+    def body() -> dict[str, Any]:
+        return {**wrap(plain), "_pax_wrapping": (plain, wrap)}
+
+    return _subclass(plain, wrap, body, (wrapped_class, (plain, wrap)))
+
+
+def plain_class(cls: type[M]) -> type[M]:
+    """Returns the class that a wrapping goes around; the class itself if there is none."""
+    wrapping = vars(cls).get("_pax_wrapping")
+    return cls if wrapping is None else wrapping[0]
+
+
+def _subclass(
+    base: type[M], key: Hashable, body: Callable[[], dict[str, Any]], remake: tuple[Any, ...]
+) -> type[M]:
+    """Returns the one subclass of this key; it pickles as a call, `remake`."""
+    known = vars(base).get("_pax_variants")
+    if known is None:
+        known = weakref.WeakValueDictionary()
+        type.__setattr__(base, "_pax_variants", known)
+    found = known.get(key)
+    if found is None:
+        namespace = {
+            **body(),
+            "__module__": base.__module__,
+            "__qualname__": base.__qualname__,
+            "__doc__": base.__doc__,
+            "_pax_remake": remake,
+        }
+        found = known.setdefault(key, type(base)(base.__name__, (base,), namespace))
+    return found
+
+
+def with_class(module: M, cls: type[M], without: str | None = None) -> M:
+    """Returns a new module of another class with the same attributes.
+
+    Args:
+        module: the module.
+        cls: the class.
+        without: the name of a static attribute that is left out.
+    """
+    children, record = flatten(module)
+    entries = {k: v for k, v in record.entries.items() if k != without}
+    return structure_of(cls, entries).build(children)

@@ -1,0 +1,126 @@
+"""A module of the plain class that stands in for a wrapped one while a method of it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from pax._core.calls import note_stand_in
+from pax._core.derived import plain_class
+from pax._core.frozen import is_plain
+from pax._core.guard import Draft
+from pax._core.node import Node, is_jax_leaf, is_unit
+from pax._core.pytree import rebuilt, seal, structure
+from pax._core.structure import set_dict, structure_of
+from pax._core.surgery import apply
+
+
+def map_own_arrays(fn: Callable[[Any], Any], module: Node) -> Any:
+    """Returns the module with `fn` over its own arrays, not over those of its submodules."""
+    own = {k: _mapped(fn, module.__dict__[k]) for k in structure(module).names}
+    return rebuilt(module, {k: v for k, v in own.items() if v is not module.__dict__[k]})
+
+
+def _mapped(fn: Callable[[Any], Any], value: Any) -> Any:
+    """Returns an attribute's value with `fn` over its arrays; itself if that changes nothing."""
+    if is_plain(value):
+        return value
+    try:
+        leaves, treedef = jax.tree_util.tree_flatten(value, is_leaf=is_unit)
+    except ValueError:  # a dict whose keys do not compare holds no arrays
+        return value
+    mapped = [fn(x) if is_jax_leaf(x) else x for x in leaves]
+    same = all(a is b for a, b in zip(leaves, mapped, strict=True))
+    return value if same else treedef.unflatten(mapped)
+
+
+class StandIn:
+    """One call of a module of a wrapped class: what runs in its place.
+
+    The stand-in has the plain class, the same attributes and the very same submodules, but its
+    own arrays are what `enter` makes of them. It may be changed exactly if the module may.
+
+    Args:
+        module: a module of a wrapped class.
+        hidden: an attribute that the stand-in does not have.
+        enter: maps the module's own arrays.
+        leave: maps the arrays that a method has assigned.
+    """
+
+    def __init__(
+        self, module: Any, hidden: str, enter: Callable[[Any], Any], leave: Callable[[Any], Any]
+    ) -> None:
+        self._outer = module
+        self._leave = leave
+        #: Each array of the stand-in and what it was made of, by the id of the former.
+        self._origins: dict[int, tuple[Any, Any]] = {}
+        names = structure(module).names
+        self._given = {
+            k: _mapped(lambda x: self._entered(enter(x), x), v) if k in names else v
+            for k, v in module.__dict__.items()
+            if k not in ("_pax", hidden)
+        }
+        plain, record = plain_class(type(module)), module.__dict__["_pax"]
+        if type(record) is Draft:
+            record = Draft(record.permit, record.known)
+        else:
+            entries = {k: v for k, v in record.entries.items() if k != hidden}
+            record = structure_of(plain, entries)
+        self.module: Any = object.__new__(plain)
+        set_dict(self.module, {"_pax": record, **self._given})
+        note_stand_in(module, self.module)
+
+    def _entered(self, new: Any, old: Any) -> Any:
+        self._origins[id(new)] = new, old
+        return new
+
+    def _left(self, x: Any) -> Any:
+        """Returns what an array is to the outside: its origin, or what `leave` makes of it."""
+        return self._origins[id(x)][1] if id(x) in self._origins else self._leave(x)
+
+    def write_back(self) -> None:
+        """Brings what the method changed into the module; the rest keeps its very objects."""
+        changed = {k: v for k, v in self.module.__dict__.items() if k != "_pax"}
+        seal(self.module)
+        outer = self._outer
+        if type(outer.__dict__["_pax"]) is not Draft:
+            return
+        for name in self._given.keys() - changed.keys():
+            delattr(outer, name)
+        for name, value in changed.items():
+            value = _mapped(self._left, value)
+            if name not in outer.__dict__ or not _is_same(outer.__dict__[name], value):
+                setattr(outer, name, value)
+
+    def handed_out(self, x: Node, wrap: Callable[[Any], Any]) -> Any:
+        """Returns a module of the output as it is to the outside.
+
+        Args:
+            x: the module. The stand-in is the module that it stands for; a copy that the method
+                made of it (by `replace`, say) gets the arrays and the wrapped class back.
+            wrap: gives a module of the plain class the wrapped one.
+        """
+        if x is self.module:
+            return self._outer
+        if not any(id(leaf) in self._origins for leaf in jax.tree_util.tree_leaves(x)):
+            return x
+
+        def outside(module: Any) -> Any:
+            restored = map_own_arrays(self._left, module)
+            return wrap(restored) if type(module) is type(self.module) else restored
+
+        return apply(x, outside)
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Returns whether two values have one structure and the very same leaves."""
+    if a is b or is_plain(a):
+        return a is b
+    try:
+        mine, treedef = jax.tree_util.tree_flatten(a, is_leaf=is_unit)
+        its, other = jax.tree_util.tree_flatten(b, is_leaf=is_unit)
+    except ValueError:
+        return False
+    return treedef == other and all(x is y for x, y in zip(mine, its, strict=True))
