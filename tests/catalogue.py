@@ -355,6 +355,8 @@ INITIALIZERS = {
 #: Public names that are neither a layer nor an array function nor an initializer.
 NOT_LAYERS = """
     ArgumentError CallError DtypeError PaxError PurityError ShapeError StructureError
+    Policy apply_mp_policy unwrap_mp_policy precision.DynamicLossScale precision.StaticLossScale
+    experimental.default_mp_policy
     EmptyNode GRUState LSTMState VanillaRNNState Module ParameterModule StateModule
     assert_structure_equal enable_eval_mode enable_train_mode freeze_parameters grad
     module_and_value next_rng_key parameters_method pure purecall scan seed_rng_key

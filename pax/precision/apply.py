@@ -116,9 +116,9 @@ def _caster(policy: Any, which: int) -> Callable[[Any], Any]:
     return lambda x: cast(x) if is_floating(x) and x.dtype != dtype else x
 
 
-def _around(plain: type[Any]) -> dict[str, Any]:
+def _around(plain: Any) -> dict[str, Any]:
     """Returns the methods that go around those of a class."""
-    body = {name: _under_policy(name, method) for name, method in _public_methods(plain)}
+    body: dict[str, Any] = {n: _under_policy(n, method) for n, method in _public_methods(plain)}
     body |= {name: _of_plain_class(plain, name) for name in _class_methods(plain)}
 
     def __repr__(self: Any) -> str:

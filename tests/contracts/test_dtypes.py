@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import pax
 from tests.catalogue import FUNCTIONS, LAYERS
 from tests.contracts.case import (
     Case,
@@ -35,6 +36,18 @@ def test_dtype_is_kept(case: Case, dtype: Any) -> None:
     for x, y in zip(jax.tree.leaves(module), jax.tree.leaves(after), strict=True):
         assert (x.shape, x.dtype, x.weak_type) == (y.shape, y.dtype, y.weak_type)
     assert {x.dtype for x in jax.tree.leaves(output) if is_floating(x)} <= {jnp.dtype(dtype)}
+
+
+@over(LAYERS)
+def test_under_a_policy_state_is_float32_and_outputs_are_bfloat16(case: Case) -> None:
+    policy = pax.Policy(jnp.float32, jnp.bfloat16, jnp.bfloat16)
+    module = built(case).apply(lambda m: pax.apply_mp_policy(m, policy))
+    after, output = jax.eval_shape(case.apply, module, *case.inputs())
+    pax.assert_structure_equal(after, module)
+    for x, y in zip(jax.tree.leaves(module), jax.tree.leaves(after), strict=True):
+        assert (x.shape, x.dtype) == (y.shape, y.dtype)
+    assert {x.dtype for x in jax.tree.leaves(output) if is_floating(x)} <= {jnp.dtype(jnp.bfloat16)}
+    assert module.apply(pax.unwrap_mp_policy) == built(case)
 
 
 @over(one_of_each(LAYERS + FUNCTIONS), "gradient")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-import functools
-import pickle
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,78 +14,7 @@ import pytest
 
 import pax
 from tests.core.samples import normal
-
-F32, BF16, F16 = jnp.dtype(jnp.float32), jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float16)
-POLICY = pax.Policy(F32, BF16, F16)
-
-
-def under(module: Any, policy: Any = POLICY) -> Any:
-    return pax.apply_mp_policy(module, mp_policy=policy)
-
-
-class Seen(NamedTuple):
-    """State of `Probe`, in a container."""
-
-    last: jax.Array
-    count: jax.Array
-
-
-class Probe(pax.ParameterModule):
-    """Notes the dtypes that its methods see, and writes every kind of state."""
-
-    scale_of_class = 2.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = normal(3)
-        self.parts = [normal(2, seed=1), (normal(2, seed=2), jax.nn.relu)]
-        self.seen = Seen(normal(3, seed=3), jnp.arange(3))
-        self.inner = pax.Linear(3, 3)
-        self.untouched = normal(4, seed=4)
-        self.dtypes: tuple[Any, ...] = ()
-
-    def __call__(self, x, *, by=None):
-        self.dtypes = (x.dtype, self.weight.dtype, self.parts[0].dtype, self.inner.weight.dtype)
-        y = self.double(x) * self.weight
-        self.seen = Seen(y, self.seen.count + 1)
-        self.parts[0] = self.parts[0] * 2
-        return {"y": y, "count": self.seen.count, "inner": self.inner, "text": "t", "by": by}
-
-    def double(self, x):
-        """Returns twice the input."""
-        return x * jnp.asarray(self.scale_of_class, x.dtype)
-
-    def hidden(self):
-        return self._hidden()
-
-    def _hidden(self):
-        return self.weight.dtype
-
-    @property
-    def stored(self):
-        return self.weight.dtype
-
-    @classmethod
-    def build(cls, seed):
-        made = cls()
-        return made.replace(weight=normal(3, seed=seed))
-
-    @staticmethod
-    def half(x):
-        return x / 2
-
-    @functools.partial(jax.jit, static_argnames="power")
-    def raised(self, x, power):
-        return x**power * self.weight
-
-    def itself(self):
-        return self, [self]
-
-    def wider(self):
-        return self.replace(untouched=self.untouched * 2)
-
-    def wrapped_up(self):
-        return pax.Sequential(self.replace(name="copy"))
+from tests.precision.probe import BF16, F16, F32, POLICY, Probe, under
 
 
 def test_own_arrays_are_stored_in_the_parameter_dtype() -> None:
@@ -289,95 +215,6 @@ def test_unwrap_undoes_it() -> None:
     assert under(linear) == wrapped
 
 
-def test_frozen_and_with_other_methods_in_either_order() -> None:
-    linear = pax.Linear(2, 3)
-    one, two = pax.freeze_parameters(under(linear)), under(pax.freeze_parameters(linear))
-    assert one == two
-    assert jax.tree.leaves(one.parameters()) == []
-    assert one(normal(1, 2)).dtype == F16
-    assert pax.freeze_parameters(one) == one
-    assert pax.unwrap_mp_policy(one) == pax.freeze_parameters(linear)
-    assert pax.unfreeze_parameters(one, origin=under(linear)) == under(linear)
-
-    def __call__(self, x):
-        return x @ self.weight
-
-    bare = under(linear).replace_method(__call__=__call__)
-    assert bare(normal(1, 2)).dtype == F16
-    assert bare == under(linear.replace_method(__call__=__call__))
-
-
-def test_copies_and_pickles() -> None:
-    module = under(pax.Sequential(pax.Linear(2, 3))).apply_submodules(lambda m: under(m))
-    frozen = pax.freeze_parameters(module)
-    for original in (module, frozen):
-        for again in (copy.deepcopy(original), pickle.loads(pickle.dumps(original))):
-            assert type(again) is type(original)
-            assert jax.tree.structure(again) == jax.tree.structure(original)
-            np.testing.assert_array_equal(again(normal(1, 2)), original(normal(1, 2)))
-
-
-def test_modes_state_dict_and_parameters() -> None:
-    net = pax.Sequential(pax.Linear(2, 3), pax.BatchNorm1D(3)).apply(lambda m: under(m))
-    assert [m.training for m in (net.eval(), *net.eval().submodules())] == [False] * 3
-    assert net.eval().train() == net
-    assert net.load_state_dict(net.state_dict()) == net
-    plain = net.apply(pax.unwrap_mp_policy)
-    leaves, treedef = jax.tree.flatten(plain.state_dict())
-    assert treedef == jax.tree.structure(net.state_dict())
-    assert net | net.parameters() == net
-    assert len(jax.tree.leaves(net.parameters())) == 4 < len(leaves)
-
-
-def state_net() -> pax.Module:
-    net = pax.Sequential(pax.Linear(2, 4), pax.BatchNorm1D(4), jax.nn.relu, pax.Dropout(0.3))
-    return net.apply(lambda m: under(m, pax.Policy(F32, BF16, F32)))
-
-
-def test_in_jit_grad_vmap_and_scan() -> None:
-    net, xs = state_net(), normal(3, 5, 4, 2)
-
-    def loss(net, x):
-        net, y = pax.purecall(net, x)
-        return jnp.mean(y**2), net
-
-    def step(net, x):
-        grads, net = pax.grad(loss, has_aux=True)(net, x)
-        assert {g.dtype for g in jax.tree.leaves(grads)} == {F32}
-        params = jax.tree.map(lambda p, g: p - jnp.float32(0.1) * g, net.parameters(), grads)
-        return net.update_parameters(params), loss(net, x)[0]
-
-    by_hand, losses = net, []
-    for x in xs:
-        by_hand, value = jax.jit(step)(by_hand, x)
-        losses.append(value)
-    scanned, values = jax.jit(lambda net: jax.lax.scan(step, net, xs))(net)
-    pax.assert_structure_equal(scanned, net)
-    for a, b in zip(
-        jax.tree.leaves((scanned, values)), [*jax.tree.leaves(by_hand), losses], strict=True
-    ):
-        np.testing.assert_allclose(a, np.asarray(b), rtol=1e-5, atol=1e-6)
-    each = jax.vmap(lambda x: net.eval()(x))(xs)
-    np.testing.assert_allclose(each[1], net.eval()(xs[1]), rtol=1e-2)
-    assert jax.eval_shape(lambda net: step(net, xs[0])[0], net)[0].weight.dtype == F32
-
-
-def test_one_trace_for_equal_policies() -> None:
-    traces = []
-
-    @jax.jit
-    def run(module, x):
-        traces.append(1)
-        return module(x)
-
-    linear = pax.Linear(2, 3)
-    for policy in (POLICY, pax.Policy(F32, BF16, F16), pax.Policy.parse(str(POLICY))):
-        run(under(linear, policy), normal(1, 2))
-    assert len(traces) == 1
-    run(under(linear, pax.Policy(F32, F16, F16)), normal(1, 2))
-    assert len(traces) == 2
-
-
 def test_policies_of_the_jmp_package() -> None:
     theirs = jmp.Policy(param_dtype=F32, compute_dtype=BF16, output_dtype=F16)
     a, b = under(Probe(), theirs), under(Probe(), POLICY)
@@ -388,14 +225,6 @@ def test_policies_of_the_jmp_package() -> None:
     for p, q in zip((*a.seen, x["y"]), (*b.seen, y["y"]), strict=True):
         np.testing.assert_array_equal(p, q)
         assert p.dtype == q.dtype
-
-
-def test_float64() -> None:
-    with jax.enable_x64(True):
-        module = under(pax.Linear(2, 3), pax.Policy.parse("float64"))
-        assert module.weight.dtype == np.float64
-        assert module(normal(1, 2)).dtype == np.float64
-        assert "mp_policy=DDD" in repr(module)
 
 
 @pytest.mark.parametrize(
