@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from pax._core.frozen import is_plain
-from pax._core.guard import NOTHING, Draft, Permit
+from pax._core.guard import NOTHING, Draft, Permit, note_birth
 from pax._core.mixed import Mixed
 from pax._core.node import CHILD, CHILD_TYPES, Node, units
 from pax._core.structure import Structure, entry_key, set_dict, structure_of
@@ -134,9 +134,11 @@ def adopt(value: Any, permit: Permit) -> None:
     """Gives leave to change the modules in `value` that were made under this very permit."""
     for unit in units(value) if permit.born else ():
         if permit.born.pop(id(unit), None) is not None:
-            for child in flatten(unit)[0]:
+            children, record = flatten(unit)
+            foreign = _foreign(unit, record, record.names)
+            for child in children:
                 adopt(child, permit)
-            unit.__dict__["_pax"] = Draft(permit)
+            unit.__dict__["_pax"] = Draft(permit, foreign)
             permit.opened.append(unit)
 
 
@@ -154,4 +156,5 @@ def rebuilt(module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] 
     attributes = {**{k: module.__dict__[k] for k in record.entries}, **mapped, **changes}
     known = {k: record.entries[k] for k in kept} | _foreign(module, record, mapped)
     set_dict(new, {"_pax": classify(type(module), attributes, known), **attributes})
+    note_birth(new)
     return new
