@@ -102,6 +102,11 @@ class Draft:
         self.written: set[str] = set()
 
 
+def is_sealed(module: Node) -> bool:
+    """Returns whether nobody may change a module now."""
+    return type(module.__dict__.get("_pax")) is not Draft
+
+
 def not_mutable(what: str) -> PurityError:
     """Returns the error for a change outside every permission, or of a module without one."""
     if _permits.stack:

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 import pax
-from pax._core.guard import Draft, Permit, check_mutable, note_birth, permission
+from pax._core.guard import Draft, Permit, check_mutable, is_sealed, note_birth, permission
 from pax._core.pytree import structure
 from tests.core.samples import Box, Counter, normal
 
@@ -135,3 +135,12 @@ def test_a_draft_knows_what_was_written() -> None:
     assert draft.moving
     assert (dict(draft.known), draft.written) == ({}, set())
     assert check_mutable(draft, "it") is draft
+
+
+def test_a_module_is_sealed_outside_of_pure() -> None:
+    def run(inside: Box) -> tuple[bool, bool]:
+        return is_sealed(inside), is_sealed(outside)
+
+    outside = Box()
+    assert is_sealed(outside)
+    assert pax.pure(run)(Box()) == (False, True)
