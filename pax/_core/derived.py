@@ -18,10 +18,9 @@ def derived_class(base: type[M], methods: dict[str, Any]) -> type[M]:
 
     A wrapping of the base stays outermost: the new methods are wrapped as well.
     """
-    wrapping = vars(base).get("_pax_wrapping")
-    if wrapping is not None:
-        plain, wrap = wrapping
-        return wrapped_class(derived_class(plain, methods), wrap)
+    wrap = wrapping(base)
+    if wrap is not None:
+        return wrapped_class(derived_class(plain_class(base), methods), wrap)
     body = {**methods, "_pax_derived": (base, methods)}
     return _subclass(base, tuple(methods.items()), lambda: body, (derived_class, (base, methods)))
 
@@ -42,8 +41,12 @@ def wrapped_class(plain: type[M], wrap: Callable[[type[Any]], dict[str, Any]]) -
 
 def plain_class(cls: type[M]) -> type[M]:
     """Returns the class that a wrapping goes around; the class itself if there is none."""
-    wrapping = vars(cls).get("_pax_wrapping")
-    return cls if wrapping is None else wrapping[0]
+    return vars(cls).get("_pax_wrapping", (cls, None))[0]
+
+
+def wrapping(cls: type[Any]) -> Any:
+    """Returns what made the body of a wrapped class; None for any other class."""
+    return vars(cls).get("_pax_wrapping", (cls, None))[1]
 
 
 def _subclass(

@@ -8,13 +8,14 @@ from typing import Any
 import jax
 
 from pax._core.calls import note_stand_in
-from pax._core.derived import plain_class
+from pax._core.derived import plain_class, with_class, wrapped_class, wrapping
 from pax._core.frozen import is_plain
 from pax._core.guard import Draft
 from pax._core.node import Node, is_jax_leaf, is_unit
 from pax._core.pytree import rebuilt, seal, structure
 from pax._core.structure import set_dict, structure_of
 from pax._core.surgery import apply
+from pax._core.tree import named_modules
 
 
 def map_own_arrays(fn: Callable[[Any], Any], module: Node) -> Any:
@@ -36,39 +37,50 @@ def _mapped(fn: Callable[[Any], Any], value: Any) -> Any:
     return value if same else treedef.unflatten(mapped)
 
 
+def _inside(plain: type[Any]) -> dict[str, Any]:
+    """Returns nothing: the methods of a stand-in are those of the plain class."""
+    return {}
+
+
+def _is_inside(module: Node) -> bool:
+    """Returns whether a module is a stand-in, or a copy of one."""
+    return wrapping(type(module)) is _inside
+
+
 class StandIn:
     """One call of a module of a wrapped class: what runs in its place.
 
-    The stand-in has the plain class, the same attributes and the very same submodules, but its
-    own arrays are what `enter` makes of them. It may be changed exactly if the module may.
+    The stand-in has the methods of the plain class, the same attributes and the very same
+    submodules, but its own arrays are what `enter` makes of them. It may be changed exactly if
+    the module may. Its class tells its copies from all other modules.
 
     Args:
         module: a module of a wrapped class.
-        hidden: an attribute that the stand-in does not have.
+        mark: a static attribute that modules of the wrapped class have.
         enter: maps the module's own arrays.
         leave: maps the arrays that a method has assigned.
     """
 
     def __init__(
-        self, module: Any, hidden: str, enter: Callable[[Any], Any], leave: Callable[[Any], Any]
+        self, module: Any, mark: str, enter: Callable[[Any], Any], leave: Callable[[Any], Any]
     ) -> None:
         self._outer = module
+        self._mark = mark
         self._leave = leave
         #: Each array of the stand-in and what it was made of, by the id of the former.
         self._origins: dict[int, tuple[Any, Any]] = {}
-        names = structure(module).names
+        names, attributes = structure(module).names, dict(module.__dict__)
+        record = attributes.pop("_pax")
         self._given = {
             k: _mapped(lambda x: self._entered(enter(x), x), v) if k in names else v
-            for k, v in module.__dict__.items()
-            if k not in ("_pax", hidden)
+            for k, v in attributes.items()
         }
-        plain, record = plain_class(type(module)), module.__dict__["_pax"]
+        cls = wrapped_class(plain_class(type(module)), _inside)
         if type(record) is Draft:
             record = Draft(record.permit, record.known)
         else:
-            entries = {k: v for k, v in record.entries.items() if k != hidden}
-            record = structure_of(plain, entries)
-        self.module: Any = object.__new__(plain)
+            record = structure_of(cls, record.entries)
+        self.module: Any = object.__new__(cls)
         set_dict(self.module, {"_pax": record, **self._given})
         note_stand_in(module, self.module)
 
@@ -76,9 +88,13 @@ class StandIn:
         self._origins[id(new)] = new, old
         return new
 
+    def _origin(self, x: Any) -> Any:
+        """Returns what an array was made of; itself if it is none of the stand-in's."""
+        return self._origins[id(x)][1] if id(x) in self._origins else x
+
     def _left(self, x: Any) -> Any:
-        """Returns what an array is to the outside: its origin, or what `leave` makes of it."""
-        return self._origins[id(x)][1] if id(x) in self._origins else self._leave(x)
+        """Returns what an array is to the outside."""
+        return self._origin(x) if id(x) in self._origins else self._leave(x)
 
     def write_back(self) -> None:
         """Brings what the method changed into the module; the rest keeps its very objects."""
@@ -92,26 +108,35 @@ class StandIn:
         for name, value in changed.items():
             value = _mapped(self._left, value)
             if name not in outer.__dict__ or not _is_same(outer.__dict__[name], value):
-                setattr(outer, name, value)
+                setattr(outer, name, jax.tree_util.tree_map(self.outside, value, is_leaf=is_unit))
 
-    def handed_out(self, x: Node, wrap: Callable[[Any], Any]) -> Any:
-        """Returns a module of the output as it is to the outside.
+    def outside(self, x: Any) -> Any:
+        """Returns a module as it is to the outside; what is no module, as it is.
 
-        Args:
-            x: the module. The stand-in is the module that it stands for; a copy that the method
-                made of it (by `replace`, say) gets the arrays and the wrapped class back.
-            wrap: gives a module of the plain class the wrapped one.
+        The stand-in is the module that it stands for. A copy that the method made of it (by
+        `replace`, or in a function of its own that is pure) gets back the wrapped class, and the
+        arrays that are still those of the stand-in are those of the module.
         """
         if x is self.module:
             return self._outer
-        if not any(id(leaf) in self._origins for leaf in jax.tree_util.tree_leaves(x)):
+        if not isinstance(x, Node) or not self._has_parts(x):
             return x
+        return apply(x, self._restored)
 
-        def outside(module: Any) -> Any:
-            restored = map_own_arrays(self._left, module)
-            return wrap(restored) if type(module) is type(self.module) else restored
+    def _has_parts(self, x: Node) -> bool:
+        """Returns whether a module holds copies of the stand-in, or arrays of it."""
+        return any(id(leaf) in self._origins for leaf in jax.tree_util.tree_leaves(x)) or any(
+            _is_inside(module) for _, module in named_modules(x)
+        )
 
-        return apply(x, outside)
+    def _restored(self, module: Any) -> Any:
+        if not _is_inside(module):
+            return map_own_arrays(self._origin, module)
+        plain = plain_class(type(module))
+        if self._mark not in module.__dict__:  # built by `type(self)(...)`
+            return with_class(module, plain)
+        wrap = wrapping(type(self._outer))
+        return with_class(map_own_arrays(self._left, module), wrapped_class(plain, wrap))
 
 
 def _is_same(a: Any, b: Any) -> bool:

@@ -84,7 +84,8 @@ class GRU(ParameterModule):
             state: the state before, `hidden` of shape [..., hidden_dim].
             x: input, shape [..., input_dim].
         Returns:
-            The state after, and the output, shape [..., hidden_dim].
+            The state after, in the dtypes of the state before, and the output, shape
+            [..., hidden_dim], its `hidden`.
         Raises:
             CallError: if state is not a GRUState.
             DtypeError: if x or the state is not floating.
@@ -94,7 +95,7 @@ class GRU(ParameterModule):
         hidden = given.state(self, state, GRUState, x, self.hidden_dim).hidden
         update, reset = F.gru_gates(self.xh_zr_fc(jnp.concatenate([x, hidden], axis=-1)))
         candidate = self.xh_h_fc(jnp.concatenate([x, reset * hidden], axis=-1))
-        hidden = F.gru_step(hidden, update, candidate)
+        hidden = F.gru_step(hidden, update, candidate).astype(hidden.dtype)
         return GRUState(hidden), hidden
 
     def __repr__(self) -> str:

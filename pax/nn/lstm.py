@@ -95,7 +95,8 @@ class LSTM(ParameterModule):
             state: the state before, `hidden` and `cell` of shape [..., hidden_dim].
             x: input, shape [..., input_dim].
         Returns:
-            The state after, and the output, shape [..., hidden_dim].
+            The state after, in the dtypes of the state before, and the output, shape
+            [..., hidden_dim], its `hidden`.
         Raises:
             CallError: if state is not an LSTMState.
             DtypeError: if x or the state is not floating.
@@ -105,7 +106,8 @@ class LSTM(ParameterModule):
         state = given.state(self, state, LSTMState, x, self.hidden_dim)
         gates = self.fc(jnp.concatenate([x, state.hidden], axis=-1))
         hidden, cell = F.lstm_step(gates, state.cell, self.forget_gate_bias)
-        return LSTMState(hidden, cell), hidden
+        hidden = hidden.astype(state.hidden.dtype)
+        return LSTMState(hidden, cell.astype(state.cell.dtype)), hidden
 
     def __repr__(self) -> str:
         return self._repr({"input_dim": self.input_dim, "hidden_dim": self.hidden_dim})

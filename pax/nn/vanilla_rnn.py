@@ -79,7 +79,8 @@ class VanillaRNN(ParameterModule):
             state: the state before, `hidden` of shape [..., hidden_dim].
             x: input, shape [..., input_dim].
         Returns:
-            The state after, and the output, shape [..., hidden_dim].
+            The state after, in the dtypes of the state before, and the output, shape
+            [..., hidden_dim], its `hidden`.
         Raises:
             CallError: if state is not a VanillaRNNState.
             DtypeError: if x or the state is not floating.
@@ -87,7 +88,8 @@ class VanillaRNN(ParameterModule):
         """
         x = given.step_input(self, x, self.input_dim)
         hidden = given.state(self, state, VanillaRNNState, x, self.hidden_dim).hidden
-        hidden = F.vanilla_rnn_step(self.fc(jnp.concatenate([x, hidden], axis=-1)))
+        gates = self.fc(jnp.concatenate([x, hidden], axis=-1))
+        hidden = F.vanilla_rnn_step(gates).astype(hidden.dtype)
         return VanillaRNNState(hidden), hidden
 
     def __repr__(self) -> str:

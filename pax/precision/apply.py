@@ -181,12 +181,7 @@ def _under_policy(name: str, method: Any) -> Callable[..., Any]:
         finally:
             stand_in.write_back()
 
-        def out_of(x: Any) -> Any:
-            if not isinstance(x, Module):
-                return leave(x)
-            return stand_in.handed_out(x, lambda copied: apply_mp_policy(copied, policy))
-
-        return _map(out_of, out)
+        return _map(lambda x: stand_in.outside(x) if isinstance(x, Module) else leave(x), out)
 
     return run
 

@@ -74,6 +74,23 @@ class Probe(pax.ParameterModule):
     def raised(self, x, power):
         return x**power * self.weight
 
+    @pax.module_and_value
+    def grown(self, x):
+        self.weight = self.weight + x
+        return self.weight
+
+    @pax.pure
+    def grown_alone(self, x):
+        self.weight = self.weight + x
+        return self
+
+    def another(self):
+        return type(self)()
+
+    def kept(self):
+        self.inner = pax.Sequential(self.replace(dtypes=("kept",)).map(jnp.array))
+        return 0
+
     def itself(self):
         return self, [self]
 

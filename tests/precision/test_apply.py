@@ -94,6 +94,30 @@ def test_a_copy_that_a_method_makes_keeps_policy_and_arrays(pick: Callable[..., 
     assert made.double(normal(3)).dtype == F16
 
 
+def test_a_copy_that_a_pure_method_makes_keeps_the_policy() -> None:
+    module, x = under(Probe()), normal(3, seed=7)
+    grown, out = module.grown(x)
+    alone = module.grown_alone(x)
+    for made in (grown, alone):
+        pax.assert_structure_equal(made, module)
+        assert made.weight.dtype == F32
+        assert made.untouched is module.untouched
+        np.testing.assert_array_equal(
+            made.weight, (module.weight.astype(BF16) + x.astype(BF16)).astype(F32)
+        )
+    assert out.dtype == F16
+    assert type(module.another()) is Probe
+
+
+def test_a_copy_that_a_method_keeps_has_the_policy_too() -> None:
+    module = under(Probe())
+    after, _ = pax.module_and_value(module.kept)()
+    inner = after.inner[0]
+    assert type(inner) is type(module)
+    assert inner.dtypes == ("kept",)
+    assert {x.dtype for x in (inner.weight, inner.untouched, inner.parts[0])} == {F32}
+
+
 def test_modules_among_the_arguments_are_not_cast() -> None:
     class Reader(pax.Module):
         def read(self, module, x):

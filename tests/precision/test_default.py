@@ -152,3 +152,14 @@ def test_results_are_close_to_those_in_full_precision() -> None:
 def test_twice_is_an_error() -> None:
     with pytest.raises(pax.ArgumentError, match="has a precision policy already"):
         default(default(pax.Linear(2, 3)))
+
+
+@pytest.mark.parametrize("make", [pax.VanillaRNN, pax.GRU, pax.LSTM])
+def test_recurrent_cells_keep_the_dtype_of_their_state(make) -> None:
+    cell, xs = make(3, 4), normal(5, 2, 3)
+    half = default(cell)
+    with jax.numpy_dtype_promotion("standard"):  # the dense layers in the cell return bfloat16
+        state, ys = jax.jit(lambda cell: pax.scan(cell, cell.initial_state(2), xs))(half)
+    assert {x.dtype for x in (*state, ys)} == {jnp.dtype(jnp.float32)}
+    expected = pax.scan(cell, cell.initial_state(2), xs)[1]
+    assert 0 < jnp.abs(ys - expected).max() < 2.0**-5
