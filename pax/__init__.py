@@ -4,8 +4,10 @@ from pax import experimental as experimental
 from pax import functional as functional
 from pax import initializers as initializers
 from pax import io as io
+from pax import optim as optim
 from pax import precision as precision
 from pax import show as show
+from pax import utils as utils
 from pax._core import ArgumentError as ArgumentError
 from pax._core import CallError as CallError
 from pax._core import DtypeError as DtypeError
@@ -59,6 +61,7 @@ from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState
+from pax.optim import build_update_fn as build_update_fn
 from pax.precision import Policy as Policy
 from pax.precision import apply_mp_policy as apply_mp_policy
 from pax.precision import unwrap_mp_policy as unwrap_mp_policy

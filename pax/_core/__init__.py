@@ -1,6 +1,7 @@
 """The face of the core: what the floors above may import."""
 
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
+from pax._core.compare import all_differences as all_differences
 from pax._core.derived import plain_class as plain_class
 from pax._core.derived import with_class as with_class
 from pax._core.derived import wrapped_class as wrapped_class
@@ -20,6 +21,7 @@ from pax._core.kinds import StateModule as StateModule
 from pax._core.module import Module as Module
 from pax._core.node import is_jax_leaf as is_jax_leaf
 from pax._core.node import is_unit as is_unit
+from pax._core.partition import emptied as emptied
 from pax._core.partition import parameters_method as parameters_method
 from pax._core.partition import some as some
 from pax._core.pure import module_and_value as module_and_value

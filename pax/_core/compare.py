@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 
 from pax._core.frozen import same
 from pax._core.node import CHILD, Node, is_jax_leaf
+from pax._core.partition import some
 from pax._core.pytree import structure
 from pax._core.tree import dotted
 
@@ -17,58 +19,77 @@ def first_difference(a: Any, b: Any) -> tuple[str, str, str]:
 
     The two trees must differ.
     """
-    found = _difference(a, b, "")
-    if found is None:
-        raise AssertionError("trees of different structure, but no difference was found")
-    return found
+    for found in differences(a, b):
+        return found
+    raise AssertionError("trees of different structure, but no difference was found")
 
 
-def _difference(a: Any, b: Any, path: str) -> tuple[str, str, str] | None:
+def differences(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yields all differences in structure, as `first_difference` returns the first.
+
+    Under nodes of different classes it does not look; under containers of different keys it
+    looks at the keys that both have.
+    """
     mine, its = _children(a), _children(b)
     if mine is None and its is None:
-        return None
+        return
     if mine is None or its is None or type(a) is not type(b):
-        return path, _kind(a), _kind(b)
-    if isinstance(a, Node):
-        found = _static_difference(a, b, path)
-        if found is not None:
-            return found
-    if [k for k, _ in mine] != [k for k, _ in its]:
-        return path, _names(mine), _names(its)
-    for (key, x), (_, y) in zip(mine, its, strict=True):
-        found = _difference(x, y, f"{path}.{key}".lstrip("."))
-        if found is not None:
-            return found
-    equal = jax.tree_util.tree_structure(a) == jax.tree_util.tree_structure(b)
-    return None if equal else (path, repr(a), repr(b))
+        yield path, _kind(a), _kind(b)
+        return
+    found = list(_differences_here(a, b, mine, its, path))
+    yield from found
+    if not found and jax.tree_util.tree_structure(a) != jax.tree_util.tree_structure(b):
+        yield path, repr(a), repr(b)
 
 
-def _static_difference(a: Node, b: Node, path: str) -> tuple[str, str, str] | None:
-    """Returns the first attribute that only one has, or that is static and differs."""
+def _differences_here(
+    a: Any, b: Any, mine: dict[str, Any], its: dict[str, Any], path: str
+) -> Iterator[tuple[str, str, str]]:
+    """Yields the differences of two nodes of one class: in static parts, in keys, and below."""
+    unlike = list(_static_differences(a, b, path)) if isinstance(a, Node) else []
+    yield from unlike
+    if list(mine) != list(its) and not unlike:
+        yield path, _names(mine), _names(its)
+    for key in mine:
+        if key in its:
+            yield from differences(mine[key], its[key], _join(path, key))
+
+
+def _static_differences(a: Node, b: Node, path: str) -> Iterator[tuple[str, str, str]]:
+    """Yields the attributes that only one has, or that are static and differ."""
     mine, its = structure(a).compared, structure(b).compared
+    unlike = False
     for name in [*mine, *(k for k in its if k not in mine)]:
-        where = f"{path}.{name}".lstrip(".")
-        if name not in mine:
-            return where, "no such attribute", _entry(its[name])
-        if name not in its:
-            return where, _entry(mine[name]), "no such attribute"
-        if not same(mine[name], its[name]):
-            return where, _entry(mine[name]), _entry(its[name])
-    if list(mine) != list(its):
-        return path, f"attributes {', '.join(mine)}", f"attributes {', '.join(its)}"
-    return None
+        left, right = (_entry(x[name]) if name in x else "no such attribute" for x in (mine, its))
+        if name not in mine or name not in its or not same(mine[name], its[name]):
+            unlike = True
+            yield _join(path, name), left, right
+    if list(mine) != list(its) and not unlike:
+        yield path, f"attributes {', '.join(mine)}", f"attributes {', '.join(its)}"
+
+
+def all_differences(a: Any, b: Any) -> str:
+    """Returns the differences in structure as one text, at most twenty of them."""
+    found = [
+        f"`{path or '(root)'}`: {left} against {right}" for path, left, right in differences(a, b)
+    ]
+    return some(found)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}".lstrip(".")
 
 
 def _entry(x: Any) -> str:
     return "arrays or modules" if x is CHILD else repr(x)
 
 
-def _children(x: Any) -> list[tuple[str, Any]] | None:
+def _children(x: Any) -> dict[str, Any] | None:
     """Returns the direct children of a node with their keys, or None for a leaf."""
     found = jax.tree_util.tree_leaves_with_path(x, is_leaf=lambda y: y is not x)
     if len(found) == 1 and found[0][0] == ():
         return None
-    return [(dotted(path), child) for path, child in found]
+    return {dotted(path): child for path, child in found}
 
 
 def _kind(x: Any) -> str:
@@ -78,5 +99,5 @@ def _kind(x: Any) -> str:
     return type(x).__name__ + (f" with another {', '.join(derived[1])}" if derived else "")
 
 
-def _names(children: list[tuple[str, Any]]) -> str:
-    return "children " + (", ".join(k for k, _ in children) or "(none)")
+def _names(children: dict[str, Any]) -> str:
+    return "children " + (", ".join(children) or "(none)")

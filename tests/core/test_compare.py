@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pax
+from pax._core.compare import all_differences
 from tests.core.samples import Box, Dense, Net, normal
 
 X = normal(2)
@@ -67,6 +68,31 @@ CASES = {
 def test_the_first_difference_is_named(name: str) -> None:
     a, b, text = CASES[name]
     assert difference(a, b) == text
+
+
+@pytest.mark.parametrize("name", [k for k in CASES if k not in ("attribute", "mode")])
+def test_the_only_difference_is_listed_once(name: str) -> None:
+    a, b, text = CASES[name]
+    assert f"{all_differences(a, b)}." == text
+
+
+def test_all_differences_are_listed() -> None:
+    w, x, y, z = (normal(2) for _ in range(4))
+    a = Box(a=1, b=[w, {"x": x, "y": Dense()}], c=Dense(2, 3), d=z)
+    b = Box(a=2, b=[[w], {"x": x, "z": y, "y": Dense(1)}], c=Box(), e=z)
+    assert all_differences(a, b) == (
+        "`a`: 1 against 2, `d`: arrays or modules against no such attribute, "
+        "`e`: no such attribute against arrays or modules, `b.0`: an array against list, "
+        "`b.1`: children x, y against children x, y, z, `b.1.y.in_dim`: 2 against 1, "
+        "`c`: Dense against Box"
+    )
+    assert all_differences(a, a) == "(none)"
+
+
+def test_at_most_twenty_differences_are_listed() -> None:
+    named = ", ".join(f"`layers.{i}.out_dim`: 1 against 2" for i in range(20))
+    a, b = (Box(layers=[Dense(2, n) for _ in range(23)]) for n in (1, 2))
+    assert all_differences(a, b) == f"{named} and 3 more"
 
 
 def test_leaves_of_other_types_are_no_difference() -> None:

@@ -1,0 +1,6 @@
+"""The face of optimizers and of the steps they take."""
+
+from pax.optim.gradients import apply_gradients as apply_gradients
+from pax.optim.optimizer import Optimizer as Optimizer
+from pax.optim.scaled import apply_scaled_gradients as apply_scaled_gradients
+from pax.optim.update import build_update_fn as build_update_fn

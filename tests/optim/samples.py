@@ -1,0 +1,39 @@
+"""A network with every kind of state, and what the tests of optimizers train it with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import pax
+from tests.core.samples import normal
+
+
+class Net(pax.Module):
+    """Batch statistics, a random key, a static function and a frozen layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = pax.freeze_parameters(pax.Linear(3, 4))
+        self.norm = pax.BatchNorm1D(4)
+        self.dropout = pax.Dropout(0.2)
+        self.layers = [pax.Linear(4, 4), jnp.tanh, pax.Linear(4, 2)]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = self.norm(self.first(x)[:, None])[:, 0]
+        for layer in self.layers:
+            x = layer(x)
+        return self.dropout(x)
+
+
+def data(*shape: int, seed: int = 0) -> tuple[jax.Array, jax.Array]:
+    """Returns random inputs [..., 3] and outputs [..., 2]."""
+    return normal(*shape, 3, seed=seed), normal(*shape, 2, seed=seed + 1)
+
+
+def loss_fn(model: Any, x: jax.Array, y: jax.Array) -> Any:
+    model, predicted = pax.purecall(model, x)
+    loss = jnp.mean((predicted - y) ** 2)
+    return loss, ({"loss": loss}, model)
