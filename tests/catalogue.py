@@ -361,8 +361,8 @@ NOT_LAYERS = """
     assert_structure_equal build_update_fn enable_eval_mode enable_train_mode freeze_parameters grad
     module_and_value next_rng_key parameters_method pure purecall scan seed_rng_key
     select_parameters unfreeze_parameters update_parameters value_and_grad
-    experimental.LazyModule experimental.load_weights_from_dict experimental.mutable
-    experimental.save_weights_to_dict
+    experimental.Flattener experimental.LazyModule experimental.mutable
+    experimental.load_weights_from_dict experimental.save_weights_to_dict
     experimental.apply_scaled_gradients optim.Optimizer optim.apply_gradients
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

@@ -1,0 +1,150 @@
+"""Trees as flat lists of leaves, to cross into compiled functions cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn, final
+
+import jax
+
+from pax._core import ArgumentError, PurityError, StructureError, all_differences, some
+
+
+@final
+class Flattener:
+    """Carries trees into and out of compiled functions as flat lists of leaves.
+
+    JAX takes the arguments of a compiled function apart at every call, module by module. A
+    flattener does that once, when it is made; a call then passes the lists of leaves, and inside
+    `flattener.model` is the tree again. It is a pytree, though no module, and never changes. Each
+    access to an attribute builds the tree anew; the trees may have arrays in common.
+
+    Args:
+        trees: any pytrees by name: modules, optimizers, dicts of arrays.
+    Raises:
+        ArgumentError: if a name begins with an underscore or is that of a method.
+    Example:
+        >>> @jax.jit
+        ... def step(flat, x):
+        ...     model, y = pax.purecall(flat.model, x)
+        ...     return flat.update(model=model, steps=flat.steps + 1)
+        >>> flat = pax.experimental.Flattener(model=pax.Dropout(0.5), steps=jnp.array(0))
+        >>> for _ in range(3):
+        ...     flat = step(flat, jnp.ones(4))
+        >>> int(flat.steps), flat.model
+        (3, Dropout(dropout_rate=0.5))
+    """
+
+    __slots__ = ("__weakref__", "_leaves", "_treedefs")
+
+    _treedefs: tuple[tuple[str, Any], ...]  # name and structure; one object, however often updated
+    _leaves: tuple[Any, ...]  # of each tree
+
+    def __init__(self, /, **trees: Any) -> None:
+        taken = [name for name in trees if name.startswith("_") or hasattr(Flattener, name)]
+        if taken:
+            raise ArgumentError(
+                f"Flattener got a tree named {some([f'`{name}`' for name in taken])}; a name that "
+                "begins with an underscore, or that of a method, cannot be the attribute.",
+                "rename it: Flattener(model=..., optimizer=...).",
+            )
+        flat = {name: jax.tree_util.tree_flatten(tree) for name, tree in trees.items()}
+        object.__setattr__(self, "_treedefs", tuple((k, t) for k, (_, t) in flat.items()))
+        object.__setattr__(self, "_leaves", tuple(leaves for leaves, _ in flat.values()))
+
+    def update(self, /, **trees: Any) -> Flattener:
+        """Returns a new flattener with some of the trees replaced.
+
+        Args:
+            trees: by the name of an old tree, one of the same structure.
+        Raises:
+            ArgumentError: for a name that the flattener does not have.
+            StructureError: if a tree has another structure than the old one; every difference
+                is listed.
+        """
+        known = dict(self._treedefs)
+        unknown = [name for name in trees if name not in known]
+        if unknown:
+            raise ArgumentError(
+                f"Flattener.update got {some([f'`{name}`' for name in unknown])}; the flattener "
+                f"has {some([f'`{name}`' for name in known])}.",
+                "check the name; give all trees when you make it: Flattener(model=..., other=...).",
+            )
+        flat = {name: jax.tree_util.tree_flatten(tree) for name, tree in trees.items()}
+        changed = [name for name, (_, treedef) in flat.items() if treedef != known[name]]
+        if changed:
+            old = {name: getattr(self, name) for name in changed}
+            new = {name: trees[name] for name in changed}
+            raise StructureError(
+                "Flattener.update got trees of another structure than it carries: "
+                f"{all_differences(old, new)}.",
+                "return every tree with the structure that it came with; if the change is meant, "
+                "make a new Flattener.",
+            )
+        leaves = dict(zip(known, self._leaves, strict=True))
+        leaves.update((name, x) for name, (x, _) in flat.items())
+        return _unflatten(self._treedefs, leaves.values())
+
+    def parameters(self) -> NoReturn:
+        """Raises an error, for what a flattener carries is trained tree by tree.
+
+        Raises:
+            ArgumentError: always.
+        """
+        raise ArgumentError(
+            "a Flattener has no parameters; it carries trees and is no module.",
+            "ask the tree for them: flattener.model.parameters().",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        known = () if name.startswith("_") else self._treedefs
+        for (found, treedef), leaves in zip(known, self._leaves if known else (), strict=True):
+            if found == name:
+                return treedef.unflatten(leaves)
+        has = some([f"`{found}`" for found, _ in known])
+        raise AttributeError(f"Flattener has no tree named `{name}`; it has {has}.")
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise PurityError(
+            f"setting `{name}` of a Flattener was tried; a flattener does not change.",
+            f"take the new one: flattener = flattener.update({name}=...).",
+        )
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise PurityError(
+            f"deleting `{name}` of a Flattener was tried; a flattener does not change.",
+            "make a new Flattener of the trees to keep.",
+        )
+
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), *(name for name, _ in self._treedefs)])
+
+    def __repr__(self) -> str:
+        sizes = [f"{name}: {treedef.num_leaves}" for name, treedef in self._treedefs]
+        return f"Flattener(leaves: {', '.join(sizes)})" if sizes else "Flattener()"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _of_trees, ({name: getattr(self, name) for name, _ in self._treedefs},)
+
+
+def _of_trees(trees: dict[str, Any]) -> Flattener:
+    return Flattener(**trees)
+
+
+def _flatten(flattener: Flattener) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    return flattener._leaves, flattener._treedefs
+
+
+def _flatten_with_keys(flattener: Flattener) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    keys = [jax.tree_util.GetAttrKey(name) for name, _ in flattener._treedefs]
+    return tuple(zip(keys, flattener._leaves, strict=True)), flattener._treedefs
+
+
+def _unflatten(treedefs: tuple[Any, ...], leaves: Iterable[Any]) -> Flattener:
+    new = object.__new__(Flattener)
+    object.__setattr__(new, "_treedefs", treedefs)
+    object.__setattr__(new, "_leaves", tuple(leaves))
+    return new
+
+
+jax.tree_util.register_pytree_with_keys(Flattener, _flatten_with_keys, _unflatten, _flatten)
