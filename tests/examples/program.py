@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.house.tree import ROOT
 
@@ -26,3 +27,10 @@ def finish(process: subprocess.Popen[str]) -> str:
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return output
+
+
+def png_size(file: Path) -> tuple[int, int]:
+    """Returns the width and height of a picture, which is what its name says."""
+    header = file.read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    return int.from_bytes(header[16:20]), int.from_bytes(header[20:24])
