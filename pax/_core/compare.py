@@ -95,8 +95,8 @@ def _children(x: Any) -> dict[str, Any] | None:
 def _kind(x: Any) -> str:
     if is_jax_leaf(x):
         return "an array"
-    derived = vars(type(x)).get("_pax_derived")
-    return type(x).__name__ + (f" with another {', '.join(derived[1])}" if derived else "")
+    notes = [vars(cls)["_pax_note"] for cls in type(x).__mro__ if "_pax_note" in vars(cls)]
+    return " ".join([type(x).__name__, *notes])
 
 
 def _names(children: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ def derived_class(base: type[M], methods: dict[str, Any]) -> type[M]:
     wrap = wrapping(base)
     if wrap is not None:
         return wrapped_class(derived_class(plain_class(base), methods), wrap)
-    body = {**methods, "_pax_derived": (base, methods)}
+    body = {**methods, "_pax_note": f"with another {', '.join(methods)}"}
     return _subclass(base, tuple(methods.items()), lambda: body, (derived_class, (base, methods)))
 
 
@@ -34,7 +34,8 @@ def wrapped_class(plain: type[M], wrap: Callable[[type[Any]], dict[str, Any]]) -
     """
 
     def body() -> dict[str, Any]:
-        return {**wrap(plain), "_pax_wrapping": (plain, wrap)}
+        note = "with wrapped methods"
+        return {**wrap(plain), "_pax_wrapping": (plain, wrap), "_pax_note": note}
 
     return _subclass(plain, wrap, body, (wrapped_class, (plain, wrap)))
 

@@ -8,6 +8,7 @@ import pickle
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import pax
 from tests.core.samples import normal
@@ -109,3 +110,13 @@ def test_float64() -> None:
         assert module.weight.dtype == np.float64
         assert module(normal(1, 2)).dtype == np.float64
         assert "mp_policy=DDD" in repr(module)
+
+
+def test_the_difference_that_a_policy_makes_is_named() -> None:
+    linear = pax.Linear(2, 3)
+    with pytest.raises(pax.StructureError) as raised:
+        pax.assert_structure_equal([under(pax.freeze_parameters(linear))], [linear])
+    assert str(raised.value).startswith(
+        "the structures differ at `0`: Linear with wrapped methods with another parameters against "
+        "Linear."
+    )
