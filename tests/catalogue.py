@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 import pax
+from tests.catalogue_nets import NETS
 from tests.contracts.case import Case, call_itself
 from tests.contracts.draws import (
     Draw,
@@ -266,6 +267,7 @@ LAYERS = [
     *ATTENTION,
     *SMALL,
     *NETWORKS,
+    *NETS,
 ]
 
 

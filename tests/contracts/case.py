@@ -24,6 +24,7 @@ CONTRACTS = {
     "empty": "a batch without rows goes in and comes out",
     "dtype": "floating outputs have the dtype of the inputs",
     "gradient": "the output is floating and depends on floating inputs or parameters",
+    "smooth": "the output has no kinks, so that finite differences tell its gradient",
     "operations": "a call compiles to something",
     "pickle": "after pickle and deepcopy the static attributes are equal to what they were",
     "still": "in evaluation mode a call changes nothing",

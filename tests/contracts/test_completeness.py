@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import pax
 from tests.catalogue import FUNCTIONS, INITIALIZERS, LAYERS, NOT_LAYERS
+from tests.catalogue_nets import SIZED
 from tests.contracts.case import key
 from tests.house.public_api import public_objects
 
@@ -19,6 +21,7 @@ def test_every_public_name_is_in_the_catalogue_once() -> None:
     in_tables = {
         *(case.name for case in LAYERS),
         *(case.name for case in FUNCTIONS),
+        *SIZED,
         *(f"initializers.{name}" for name in INITIALIZERS),
     }
     public = [name.removeprefix("pax.") for name in public_objects()]
@@ -28,11 +31,12 @@ def test_every_public_name_is_in_the_catalogue_once() -> None:
 def test_every_layer_is_among_the_layers() -> None:
     bases = (pax.Module, pax.ParameterModule, pax.StateModule)
     layers = {
-        name
-        for name, value in vars(pax).items()
+        prefix + name
+        for prefix, part in (("", pax), ("nets.", pax.nets))
+        for name, value in vars(part).items()
         if inspect.isclass(value) and issubclass(value, pax.Module) and value not in bases
     }
-    assert {case.name for case in LAYERS} == layers
+    assert {case.name for case in LAYERS} | set(SIZED) == layers
 
 
 def test_no_two_rows_have_one_title() -> None:
@@ -42,7 +46,7 @@ def test_no_two_rows_have_one_title() -> None:
 
 def test_every_argument_of_every_layer_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     untried = set()
-    for cls in {getattr(pax, case.name) for case in LAYERS}:
+    for cls in {operator.attrgetter(case.name)(pax) for case in LAYERS}:
         parameters = inspect.signature(cls.__init__).parameters
         untried |= {(cls.__name__, name) for name in parameters if name != "self"}
         monkeypatch.setattr(cls, "__init__", noting(untried, cls.__init__))

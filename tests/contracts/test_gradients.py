@@ -26,7 +26,7 @@ from tests.contracts.case import (
 STEP = 3e-4
 
 
-@over(LAYERS + FUNCTIONS, "gradient")
+@over(LAYERS + FUNCTIONS, "gradient", "smooth")
 def test_gradients_are_finite_differences(case: Case) -> None:
     module = built(case)
     with jax.enable_x64(True):

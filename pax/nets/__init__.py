@@ -1,0 +1,10 @@
+"""The face of the ready networks: whole models, made of what every program can import."""
+
+from pax.nets.resnet import ResNet as ResNet
+from pax.nets.resnet_sizes import ResNet18 as ResNet18
+from pax.nets.resnet_sizes import ResNet34 as ResNet34
+from pax.nets.resnet_sizes import ResNet50 as ResNet50
+from pax.nets.resnet_sizes import ResNet101 as ResNet101
+from pax.nets.resnet_sizes import ResNet152 as ResNet152
+from pax.nets.resnet_sizes import ResNet200 as ResNet200
+from pax.nets.transformer import Transformer as Transformer

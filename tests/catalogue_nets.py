@@ -1,0 +1,124 @@
+"""The rows of the catalogue that are whole networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+import pax
+from tests.contracts.case import Case
+from tests.contracts.draws import arguments, normal, seen
+
+PRODUCTS = {"huge": "its products are beyond float16"}
+WEIGHTS = PRODUCTS | {"free construction": "weights are drawn"}
+KINKS = {"smooth": "relu and max have kinks, which finite differences step over"}
+WHOLE_BATCH = {
+    "rows": "the statistics are those of the whole batch",
+    "empty": "an empty batch has no statistics; it is refused",
+}
+WHOLE_MASK = {"rows": "the mask of dropped elements is drawn for the whole input"}
+
+#: The networks of a fixed size, too large for the contracts: the examples of their docstrings
+#: build them without their arrays, and count their parameters.
+SIZED = [f"nets.ResNet{size}" for size in (18, 34, 50, 101, 152, 200)]
+
+
+def resnet(key: Any, **options: Any) -> Any:
+    """Builds a ResNet of one block that reads 2 channels; its last weights are not zero."""
+    key, logits_key = jax.random.split(key)
+    net: Any = pax.nets.ResNet(2, (1,), 3, channels_per_group=(4,), rng_key=key, **options)
+    return net.replace(logits=pax.Linear(4, 3, rng_key=logits_key))
+
+
+def dense(*names: str) -> str:
+    """Returns the paths of the arrays of dense layers."""
+    return " ".join(f"{name}.{array}" for name in names for array in ("weight", "bias"))
+
+
+def norms(*names: str) -> str:
+    """Returns the paths of the parameters of norms."""
+    return " ".join(f"{name}.{array}" for name in names for array in ("scale", "offset"))
+
+
+def averages(*names: str) -> str:
+    """Returns the paths of the averages of batch norms."""
+    kept = [f"ema_{of}.{array}" for of in ("mean", "var") for array in ("averages", "debias")]
+    return " ".join(f"{name}.{array}" for name in names for array in kept)
+
+
+BLOCK = "block_groups.0.blocks.0"
+V1_NORMS = [
+    "initial_batchnorm",
+    *(f"{BLOCK}.{name}" for name in ("proj_batchnorm", "layers.0.1", "layers.1.1")),
+]
+V1 = " ".join(
+    [
+        f"initial_conv.weight {norms(V1_NORMS[0])}",
+        f"{BLOCK}.proj_conv.weight {norms(V1_NORMS[1])}",
+        f"{BLOCK}.layers.0.0.weight {norms(V1_NORMS[2])}",
+        f"{BLOCK}.layers.1.0.weight {norms(V1_NORMS[3])}",
+        dense("logits"),
+    ]
+)
+V2_NORMS = [*(f"{BLOCK}.layers.{i}.1" for i in range(3)), "final_batchnorm"]
+V2 = " ".join(
+    [
+        f"initial_conv.weight {BLOCK}.proj_conv.weight",
+        *(f"{BLOCK}.layers.{i}.0.weight {norms(V2_NORMS[i])}" for i in range(3)),
+        norms(V2_NORMS[3]),
+        dense("logits"),
+    ]
+)
+V2_OPTIONS: dict[str, Any] = {
+    "bn_config": {"decay_rate": 0.5},
+    "resnet_v2": True,
+    "strides": (2,),
+    "use_projection": (True,),
+    "data_format": "NHWC",
+    "name": "resnet",
+}
+
+ATTENTION = [f"{part}_projection" for part in ("query", "key", "value", "output")]
+TRANSFORMER = " ".join(
+    [
+        dense(*(f"layers.0.attention.{part}" for part in ATTENTION)),
+        norms("layers.0.attn_layer_norm"),
+        dense("layers.0.dense_block.fc1", "layers.0.dense_block.fc2"),
+        norms("layers.0.dense_layer_norm", "layer_norm_output"),
+    ]
+)
+SEQUENCE_AND_PADDING = arguments(normal(3, 4), seen(3, batched=True))
+
+NETS = [
+    Case(
+        "nets.ResNet",
+        "",
+        lambda key: resnet(key, bottleneck=False, strides=(1,)),
+        normal(2, 8, 8),
+        V1,
+        averages(*V1_NORMS),
+        changes=True,
+        without=WEIGHTS | KINKS | WHOLE_BATCH,
+    ),
+    Case(
+        "nets.ResNet",
+        "version 2, bottleneck, channels last",
+        lambda key: resnet(key, **V2_OPTIONS),
+        normal(8, 8, 2),
+        V2,
+        averages(*V2_NORMS),
+        changes=True,
+        without=WEIGHTS | KINKS | WHOLE_BATCH,
+    ),
+    Case(
+        "nets.Transformer",
+        "",
+        lambda key: pax.nets.Transformer(4, 2, 1, 0.4, rng_key=key, name="decoder"),
+        SEQUENCE_AND_PADDING,
+        TRANSFORMER,
+        "rng_seq._rng_key",
+        changes=True,
+        without=WEIGHTS | WHOLE_MASK,
+    ),
+]
