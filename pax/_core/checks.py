@@ -119,7 +119,7 @@ def _inside(value: Any) -> Iterable[Any]:
 def check_class(cls: type[Any], until: type[Any]) -> None:
     """Raises if a class attribute holds an array or a module, which would be no field."""
     for base in (x for x in cls.__mro__ if x not in until.__mro__):
-        for name, value in vars(base).items():
+        for name, value in list(vars(base).items()):  # another thread may prepare the class
             if any(is_jax_leaf(x) or isinstance(x, Node) for x in units(value)):
                 raise StructureError(
                     f"{cls.__name__}.{name} is a class attribute that holds an array or a module; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ from pax._core.pytree import flatten
 from pax._core.structure import structure_of
 
 M = TypeVar("M", bound=Node)
+
+#: Two threads that ask for one subclass at once get one and the same.
+_making = threading.RLock()
 
 
 def derived_class(base: type[M], methods: dict[str, Any]) -> type[M]:
@@ -54,21 +58,22 @@ def _subclass(
     base: type[M], key: Hashable, body: Callable[[], dict[str, Any]], remake: tuple[Any, ...]
 ) -> type[M]:
     """Returns the one subclass of this key; it pickles as a call, `remake`."""
-    known = vars(base).get("_pax_variants")
-    if known is None:
-        known = weakref.WeakValueDictionary()
-        type.__setattr__(base, "_pax_variants", known)
-    found = known.get(key)
-    if found is None:
-        namespace = {
-            **body(),
-            "__module__": base.__module__,
-            "__qualname__": base.__qualname__,
-            "__doc__": base.__doc__,
-            "_pax_remake": remake,
-        }
-        found = known.setdefault(key, type(base)(base.__name__, (base,), namespace))
-    return found
+    with _making:
+        known = vars(base).get("_pax_variants")
+        if known is None:
+            known = weakref.WeakValueDictionary()
+            type.__setattr__(base, "_pax_variants", known)
+        found = known.get(key)
+        if found is None:
+            namespace = {
+                **body(),
+                "__module__": base.__module__,
+                "__qualname__": base.__qualname__,
+                "__doc__": base.__doc__,
+                "_pax_remake": remake,
+            }
+            found = known[key] = type(base)(base.__name__, (base,), namespace)
+        return found
 
 
 def with_class(module: M, cls: type[M], without: str | None = None) -> M:

@@ -16,9 +16,11 @@ import jax
 
 @functools.cache
 def _trace_state_getter() -> Callable[[], Any]:
-    import jax.extend.core
+    # Not `import jax.extend.core`: `jax` has no attribute `extend` yet while another thread is at
+    # the end of the same import.
+    from jax.extend.core import get_opaque_trace_state
 
-    return jax.extend.core.get_opaque_trace_state
+    return get_opaque_trace_state
 
 
 def trace_state() -> Any:
@@ -55,12 +57,12 @@ def define_prng(name: str, key_words: int, random_bits: Callable[..., Any]) -> A
         key_words: number of 32-bit words in a key.
         random_bits: `random_bits(words, bit_width, shape)` returns unsigned integers.
     """
-    import jax.extend.random
+    from jax.extend.random import define_prng_impl
 
     def never(*_: Any) -> Any:
         raise TypeError(f"keys of {name} make one draw; they are never seeded, split or folded in")
 
-    return jax.extend.random.define_prng_impl(
+    return define_prng_impl(
         key_shape=(key_words,),
         seed=never,
         split=never,

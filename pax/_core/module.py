@@ -33,6 +33,7 @@ class _Construction(threading.local):
 
 
 _construction = _Construction()
+_preparing = threading.Lock()
 
 
 class ModuleMeta(abc.ABCMeta):
@@ -68,10 +69,10 @@ class ModuleMeta(abc.ABCMeta):
             module = cls.__new__(cls, *args, **kwargs)
             if not isinstance(module, cls):
                 return module
+            permit = Permit()
             depth = _construction.depth
             _construction.depth = depth + 1
             try:
-                permit = Permit()
                 module.__dict__.update(_pax=Draft(permit), training=True, name=None)
                 module.__init__(*args, **kwargs)
             finally:
@@ -91,12 +92,13 @@ def _prepare_class(cls: Any) -> None:
     line; a dataclass keeps these unless its body says otherwise.
     """
     check_class(cls, until=Module)
-    for base in cls.__mro__:
-        if "__dataclass_params__" in vars(base):
-            for name in ("__eq__", "__hash__", "__repr__"):
-                if name in vars(base) and name not in base._pax_body:
-                    delattr(base, name)
-    cls._pax_ready = True
+    with _preparing:
+        for base in cls.__mro__:
+            if "__dataclass_params__" in vars(base):
+                for name in ("__eq__", "__hash__", "__repr__"):
+                    if name in vars(base) and name not in base._pax_body:
+                        delattr(base, name)
+        cls._pax_ready = True
 
 
 class Module(Node, metaclass=ModuleMeta):
@@ -374,6 +376,8 @@ class Module(Node, metaclass=ModuleMeta):
         return {k: self.__dict__[k] for k in entries}, children
 
     def __setstate__(self, state: tuple[dict[str, Any], list[str]]) -> None:
+        if "_pax_ready" not in type(self).__dict__:  # no instance was made by a constructor yet
+            _prepare_class(type(self))
         attributes, children = state
         record = classify(type(self), attributes, dict.fromkeys(children, CHILD))
         set_dict(self, {"_pax": record, **attributes})

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from pax._core import jax_compat
 from pax._core.jax_compat import is_tracing, trace_state, uses_raw_threefry
 from tests.core.samples import normal
 
@@ -126,3 +127,11 @@ def test_the_default_generator() -> None:
     with jax.enable_custom_prng(True):
         assert not uses_raw_threefry()
     assert jnp.asarray(jax.random.PRNGKey(3)).tolist() == [0, 3]
+
+
+def test_first_used_while_another_thread_imports_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python names a submodule in its package last, when others can import it already."""
+    before = trace_state()
+    jax_compat._trace_state_getter.cache_clear()
+    monkeypatch.delattr(jax, "extend")
+    assert trace_state() == before

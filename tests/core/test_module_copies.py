@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,6 +14,13 @@ import pytest
 
 import pax
 from tests.core.samples import Box, Counter, Dense, Net, normal, same_leaves
+
+
+@dataclass
+class Record(pax.Module):
+    """A dataclass, found by its name when it is unpickled."""
+
+    weight: Any
 
 
 def shifted(self: Dense, x: jax.Array) -> jax.Array:
@@ -139,3 +147,23 @@ def test_numpy_arrays_stay_numpy_arrays() -> None:
         again = copier(box)
         assert type(again.n) is np.ndarray
         assert again.n.dtype == np.int8
+
+
+def test_a_dataclass_that_no_constructor_made_in_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its first instance comes from a pickle; it compares and hashes like a module all the same."""
+    data = pickle.dumps(Record(normal(2)))
+
+    @dataclass
+    class Again(pax.Module):
+        weight: Any
+
+    Again.__name__ = Again.__qualname__ = "Record"
+    monkeypatch.setitem(globals(), "Record", Again)
+    record = pickle.loads(data)
+    assert type(record) is Again
+    assert hash(record) == hash(record.copy())
+    assert record == record.copy()
+    assert record != pickle.loads(data)
+    assert repr(record) == "Record"
