@@ -55,6 +55,8 @@ def parameters_method(*names: str, submodules: bool = True) -> Any:
         submodules: whether the parameters of submodules are trainable too.
     Returns:
         A method; it raises `ArgumentError` on a module without one of these attributes.
+    Raises:
+        ArgumentError: if a name is no string.
     Example:
         >>> class Scale(pax.Module):
         ...     parameters = pax.parameters_method("factor")
@@ -64,6 +66,13 @@ def parameters_method(*names: str, submodules: bool = True) -> Any:
         >>> Scale().parameters().count
         EmptyNode()
     """
+    for text in names:
+        if not isinstance(text, str):
+            raise ArgumentError(
+                f"parameters_method got a value of type {type(text).__name__}; expected names of "
+                "attributes.",
+                'write parameters = pax.parameters_method("weight", "bias") in the class.',
+            )
     wanted = [name for text in names for name in text.split()]
 
     def parameters(self: M) -> M:
@@ -82,6 +91,11 @@ def parameters_method(*names: str, submodules: bool = True) -> Any:
 
 def merge(a: M, b: Any) -> M:
     """Returns `a` with the leaves of `b` that are not `EmptyNode` in the place of its own."""
+    if not isinstance(b, Node):
+        raise ArgumentError(
+            f"a {type(a).__name__} was combined with a {type(b).__name__}; expected a module.",
+            "combine modules of the same structure: model | params.",
+        )
     mine, treedef = jax.tree_util.tree_flatten(a, is_leaf=is_empty)
     its, other = jax.tree_util.tree_flatten(b, is_leaf=is_empty)
     if treedef != other:

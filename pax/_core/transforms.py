@@ -17,6 +17,19 @@ from pax._core.module import Module
 M = TypeVar("M", bound=Module)
 
 
+def _check_module(name: str, module: Any) -> None:
+    """Raises unless `module` is a module; `name` is that of the function of `pax`."""
+    if not isinstance(module, Module):
+        raise ArgumentError(
+            f"pax.{name} got {type(module).__name__}; expected a module.",
+            f"pass the module itself: pax.{name}(model{_REST.get(name, '')}).",
+        )
+
+
+#: What some functions take after the module.
+_REST = {"update_parameters": ", params=params", "unfreeze_parameters": ", origin=model"}
+
+
 def enable_train_mode(module: M) -> M:
     """Returns the module in training mode: `module.train()`.
 
@@ -24,10 +37,13 @@ def enable_train_mode(module: M) -> M:
         module: the module.
     Returns:
         A new module.
+    Raises:
+        ArgumentError: if `module` is no module.
     Example:
         >>> pax.enable_train_mode(pax.Dropout(0.5).eval()).training
         True
     """
+    _check_module("enable_train_mode", module)
     return module.train()
 
 
@@ -38,10 +54,13 @@ def enable_eval_mode(module: M) -> M:
         module: the module.
     Returns:
         A new module.
+    Raises:
+        ArgumentError: if `module` is no module.
     Example:
         >>> pax.enable_eval_mode(pax.Dropout(0.5)).training
         False
     """
+    _check_module("enable_eval_mode", module)
     return module.eval()
 
 
@@ -52,10 +71,13 @@ def select_parameters(module: M) -> M:
         module: the module.
     Returns:
         A new module, with `EmptyNode` in the place of everything else.
+    Raises:
+        ArgumentError: if `module` is no module.
     Example:
         >>> pax.select_parameters(pax.BatchNorm1D(3)).ema_mean.averages
         EmptyNode()
     """
+    _check_module("select_parameters", module)
     return module.parameters()
 
 
@@ -68,6 +90,7 @@ def update_parameters(module: M, *, params: M) -> M:
     Returns:
         A new module.
     Raises:
+        ArgumentError: if `module` is no module.
         StructureError: if the two trees do not line up.
     Example:
         >>> net = pax.Linear(2, 3)
@@ -75,6 +98,7 @@ def update_parameters(module: M, *, params: M) -> M:
         >>> pax.update_parameters(net, params=zeros).bias
         Array([0., 0., 0.], dtype=float32)
     """
+    _check_module("update_parameters", module)
     return module.update_parameters(params)
 
 
@@ -85,11 +109,14 @@ def freeze_parameters(module: M) -> M:
         module: the module; freezing it twice is the same as once.
     Returns:
         A new module.
+    Raises:
+        ArgumentError: if `module` is no module.
     Example:
         >>> frozen = pax.freeze_parameters(pax.Linear(2, 3))
         >>> jax.tree_util.tree_leaves(frozen.parameters())
         []
     """
+    _check_module("freeze_parameters", module)
     return partition.freeze(module)
 
 
@@ -102,6 +129,7 @@ def unfreeze_parameters(module: M, *, origin: M) -> M:
     Returns:
         A new module.
     Raises:
+        ArgumentError: if `module` is no module.
         StructureError: if the two do not have arrays at the same places.
     Example:
         >>> net = pax.Linear(2, 3)
@@ -109,6 +137,7 @@ def unfreeze_parameters(module: M, *, origin: M) -> M:
         >>> pax.unfreeze_parameters(frozen, origin=net) == net
         True
     """
+    _check_module("unfreeze_parameters", module)
     return partition.unfreeze(module, origin)
 
 
@@ -135,7 +164,13 @@ def assert_structure_equal(a: Any, b: Any) -> bool:
     )
 
 
-def value_and_grad(fn: Callable[..., Any], has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    fn: Callable[..., Any],
+    has_aux: bool = False,
+    *,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
     """Makes a function that returns the value of `fn` and its gradient.
 
     Like `jax.value_and_grad`, with respect to the trainable parameters of the first argument.
@@ -143,6 +178,8 @@ def value_and_grad(fn: Callable[..., Any], has_aux: bool = False) -> Callable[..
     Args:
         fn: `fn(module, *args, **kwargs)` returns a scalar loss, or `(loss, aux)`.
         has_aux: whether `fn` returns `(loss, aux)`.
+        holomorphic: whether `fn` is holomorphic; parameters and loss are then complex.
+        allow_int: whether integer parameters are allowed; their gradients have dtype float0.
     Returns:
         A function of the same arguments that returns `(value, grads)`; `grads` is a module with
         the structure of `module.parameters()`.
@@ -167,12 +204,20 @@ def value_and_grad(fn: Callable[..., Any], has_aux: bool = False) -> Callable[..
         def of_parameters(params: Any) -> Any:
             return fn(partition.merge(module, params), *args, **kwargs)
 
-        return jax.value_and_grad(of_parameters, has_aux=has_aux)(module.parameters())
+        return jax.value_and_grad(
+            of_parameters, has_aux=has_aux, holomorphic=holomorphic, allow_int=allow_int
+        )(module.parameters())
 
     return run
 
 
-def grad(fn: Callable[..., Any], has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    fn: Callable[..., Any],
+    has_aux: bool = False,
+    *,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
     """Makes a function that returns the gradient of `fn`.
 
     Like `jax.grad`, with respect to the trainable parameters of the first argument.
@@ -180,6 +225,8 @@ def grad(fn: Callable[..., Any], has_aux: bool = False) -> Callable[..., Any]:
     Args:
         fn: `fn(module, *args, **kwargs)` returns a scalar loss, or `(loss, aux)`.
         has_aux: whether `fn` returns `(loss, aux)`.
+        holomorphic: whether `fn` is holomorphic; parameters and loss are then complex.
+        allow_int: whether integer parameters are allowed; their gradients have dtype float0.
     Returns:
         A function of the same arguments that returns `grads`, or `(grads, aux)`.
     Raises:
@@ -189,7 +236,7 @@ def grad(fn: Callable[..., Any], has_aux: bool = False) -> Callable[..., Any]:
         >>> grads.weight.shape
         (2, 3)
     """
-    with_value = value_and_grad(fn, has_aux)
+    with_value = value_and_grad(fn, has_aux, holomorphic=holomorphic, allow_int=allow_int)
 
     @functools.wraps(fn, updated=())
     def run(*args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pax
-from tests.core.samples import Box, Counter, Dense, Net, normal, same_leaves
+from tests.core.samples import Box, Counter, Dense, Net, normal, same_leaves, unchecked
 
 
 def loss(net: Any, x: jax.Array) -> jax.Array:
@@ -99,6 +99,54 @@ def test_the_first_argument_must_be_a_module(make: Any, first: Any) -> None:
         f"the function to differentiate got {type(first).__name__} as its first argument; "
         "expected a module.\n"
         "  fix: pass the module first: pax.grad(fn)(model, ...); for arrays use jax.grad."
+    )
+
+
+@pytest.mark.parametrize("make", [pax.grad, pax.value_and_grad])
+def test_keywords_of_jax_grad(make: Any) -> None:
+    class Mixed(pax.ParameterModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.steps = normal(3), jnp.arange(2)
+
+    def fn(net: Any, x: jax.Array) -> jax.Array:
+        return (net.weight * x).sum()
+
+    def gradient(out: Any) -> Any:
+        return out if make is pax.grad else out[1]
+
+    x = normal(3, seed=1)
+    grads = gradient(make(fn, allow_int=True)(Mixed(), x))
+    np.testing.assert_array_equal(grads.weight, x)
+    assert (grads.steps.dtype, grads.steps.shape) == (jax.dtypes.float0, (2,))
+    with pytest.raises(TypeError, match="int32"):
+        make(fn)(Mixed(), x)
+
+    z = jax.lax.complex(normal(3), normal(3, seed=2))
+    net = Mixed().replace(weight=z, steps=None)
+    grads = gradient(make(lambda net, x: (net.weight**2).sum(), holomorphic=True)(net, x))
+    np.testing.assert_allclose(grads.weight, 2 * z, rtol=1e-6)
+
+
+NO_MODULE = {
+    "enable_train_mode": (pax.enable_train_mode, {}, "model"),
+    "enable_eval_mode": (pax.enable_eval_mode, {}, "model"),
+    "select_parameters": (pax.select_parameters, {}, "model"),
+    "freeze_parameters": (pax.freeze_parameters, {}, "model"),
+    "update_parameters": (pax.update_parameters, {"params": Dense()}, "model, params=params"),
+    "unfreeze_parameters": (pax.unfreeze_parameters, {"origin": Dense()}, "model, origin=model"),
+}
+
+
+@pytest.mark.parametrize("first", [3, None, [Dense()], Dense])
+@pytest.mark.parametrize("name", NO_MODULE)
+def test_they_take_modules_only(name: str, first: Any) -> None:
+    fn, options, written = NO_MODULE[name]
+    with pytest.raises(ValueError) as error:
+        unchecked(fn)(first, **options)
+    assert str(error.value) == (
+        f"pax.{name} got {type(first).__name__}; expected a module.\n"
+        f"  fix: pass the module itself: pax.{name}({written})."
     )
 
 
