@@ -16,6 +16,7 @@ from pax._core.calls import scoped
 from pax._core.checks import check_class, check_tree
 from pax._core.errors import ArgumentError, PurityError
 from pax._core.guard import Draft, Permit, check_mutable, note_birth
+from pax._core.leaves import map_leaves
 from pax._core.node import CHILD, Node
 from pax._core.pure import module_and_value
 from pax._core.pytree import adopt, classify, register, seal, structure
@@ -350,8 +351,10 @@ class Module(Node, metaclass=ModuleMeta):
         Args:
             fn: takes one leaf of each tree.
             others: trees of the same structure.
+        Raises:
+            StructureError: if another tree does not line up; all differences are listed.
         """
-        return jax.tree_util.tree_map(fn, self, *others)
+        return map_leaves(fn, self, *others)
 
     # -- operators -------------------------------------------------------------------------
 

@@ -230,6 +230,16 @@ def test_a_container_that_makes_its_leaves_anew() -> None:
     assert Box(fresh=[Fresh() for _ in range(20)]).scan_bugs()
 
 
+def test_scan_bugs_finds_what_came_past_the_checks() -> None:
+    """Two places become one without a constructor, `pure` or `replace`."""
+    x = normal(2)
+    same = jax.tree.map(lambda _: x, Dense())
+    assert refused(same.scan_bugs) == shared("array", "weight", "bias", "Dense")
+    box = Box(a=Dense(), parts=[Dense(seed=5)])
+    box.parts.append(box.a)
+    assert refused(box.scan_bugs) == shared("module", "a", "parts.1")
+
+
 def test_scan_bugs_of_a_sound_module() -> None:
     net = Net()
     assert net.scan_bugs() is net

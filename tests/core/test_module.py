@@ -99,6 +99,20 @@ def test_attributes_may_be_read_changed_and_deleted_in_the_constructor() -> None
     assert not hasattr(module, "scratch")
 
 
+def test_a_child_cannot_be_deleted_even_in_the_constructor() -> None:
+    class Hasty(pax.Module):
+        def __init__(self) -> None:
+            self.weight = normal(2)
+            del self.weight
+
+    with pytest.raises(ValueError) as error:
+        Hasty()
+    assert str(error.value) == (
+        "deleting `weight` of Hasty: it is a child, and children cannot be deleted.\n"
+        "  fix: set it to None instead: self.weight = None."
+    )
+
+
 def test_setting_and_deleting_outside() -> None:
     net = Net()
     for change in (
@@ -230,8 +244,55 @@ def test_map_over_leaves() -> None:
     total = net.map(lambda x, y, z: x + y - z, doubled, net)
     np.testing.assert_allclose(total.encoder.weight, doubled.encoder.weight, rtol=1e-6, atol=1e-6)
     assert pax.assert_structure_equal(total, net)
-    with pytest.raises(ValueError):
-        net.map(lambda x, y: x, net.eval())
+    with_none = net.map(lambda x, y: x if y == pax.EmptyNode() else None, ~net)
+    assert same_leaves(with_none, [net.counter, net.scale])
+
+
+OTHERS = {
+    "mode": (lambda net: net.eval(), "`training`: True against False, `sub.training`: True against "
+             "False, `parts.0.training`: True against False"),
+    "switched off": (
+        lambda net: net.replace(sub=net.sub.replace(bias=None)),
+        "`sub.bias`: arrays or modules against None",
+    ),
+    "shorter": (lambda net: net.replace(parts=[]), "`parts`: arrays or modules against []"),
+    "no module": (lambda net: {"sub": 1}, "`(root)`: Box against dict"),
+    "nothing": (lambda net: None, "`(root)`: Box against NoneType"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_map_over_trees_that_do_not_line_up(name: str) -> None:
+    make, text = OTHERS[name]
+    net = Box(sub=Dense(), parts=[Dense(seed=5)])
+    with pytest.raises(ValueError) as error:
+        net.map(lambda x, y, z: x, net, make(net))
+    assert str(error.value) == (
+        f"map of Box got a tree of another structure; its own against the other: {text}.\n"
+        "  fix: map over modules of the same structure and mode, e.g. a model and its copy."
+    )
+
+
+def test_map_lists_at_most_twenty_differences() -> None:
+    many = Box(parts=[Dense(seed=i) for i in range(30)])
+    modes = ", ".join(
+        f"`{path}training`: True against False"
+        for path in ["", *(f"parts.{i}." for i in range(19))]
+    )
+    with pytest.raises(pax.StructureError) as error:
+        many.map(lambda x, y: x, many.eval())
+    assert error.value.found == (
+        "map of Box got a tree of another structure; its own against the other: "
+        f"{modes} and 11 more."
+    )
+
+
+def test_an_error_of_the_mapped_function_passes_as_it_is() -> None:
+    def fail(x: jax.Array) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        Dense().map(fail)
 
 
 def test_percent_is_module_and_value() -> None:
@@ -239,7 +300,9 @@ def test_percent_is_module_and_value() -> None:
     changed, y = net % x
     assert (int(changed.counter.count), int(net.counter.count)) == (1, 0)
     assert (y == net.eval()(x)).all()
+    assert (net.layers[0] % normal(2, 4))[1].shape == (2, 4)
     add = Apply(lambda self, *args: args)
+    assert (add % ())[1] == ()
     assert (add % (1, 2, 3))[1] == (1, 2, 3)
     assert (add % ((1, 2),))[1] == ((1, 2),)
     assert (add % [1, 2])[1] == ([1, 2],)

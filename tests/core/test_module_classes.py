@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import functools
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
@@ -110,6 +110,99 @@ def test_a_dataclass_changes_in_pure() -> None:
     module = Plain(normal(2))
     changed = pax.pure(run)(module)
     assert (changed.size, len(changed.subs), module.size, module.subs) == (7, 1, 3, [])
+
+
+def test_arguments_of_dataclasses() -> None:
+    """Defaults, factories, keyword-only fields, and arguments that are no fields."""
+
+    @dataclass
+    class Base(pax.Module):
+        weight: Any
+        size: InitVar[int]
+        _: KW_ONLY
+        sub: pax.Module = field(default_factory=Dense)
+        kinds: list[str] = field(default_factory=list)
+        act: Any = jax.nn.relu
+
+        def __post_init__(self, size: int) -> None:
+            self.table = normal(size)
+
+    @dataclass(kw_only=True)
+    class Derived(Base):
+        """Its own field comes last, whatever was assigned in between."""
+
+        bias: Any = None
+
+    one, two = Base(normal(2), 3), Base(normal(2), 3)
+    assert one.pytree_attributes == ("weight", "sub", "table")
+    assert one.sub is not two.sub
+    assert (one.kinds == [], one.kinds is not two.kinds) == (True, True)
+    assert not hasattr(one, "size")
+    derived = Derived(normal(2), 4, bias=normal(3), act=max)
+    assert derived.pytree_attributes == ("weight", "sub", "bias", "table")
+    assert (derived.act, derived.table.shape) == (max, (4,))
+    assert jax.tree.structure(derived.copy()) == jax.tree.structure(derived)
+    with pytest.raises(TypeError, match="takes 3 positional arguments"):
+        Base(normal(2), 3, Dense())  # type: ignore[misc]
+
+
+def test_fields_named_like_what_every_module_has() -> None:
+    @dataclass
+    class Named(pax.Module):
+        weight: Any
+        name: str | None = "default"
+        training: bool = False
+
+    assert (Named(normal(2)).name, Named(normal(2)).training) == ("default", False)
+    assert repr(Named(normal(2), "mine", True)) == "(mine) Named"
+    assert Named(normal(2)).train().training
+
+
+def test_a_dataclass_may_call_super_or_write_its_own_constructor() -> None:
+    @dataclass
+    class Late(pax.Module):
+        weight: Any
+
+        def __post_init__(self) -> None:
+            super().__init__(name="late")
+
+    @dataclass(init=False)
+    class Own(pax.Module):
+        weight: Any
+
+        def __init__(self, size: int) -> None:
+            self.weight = normal(size)
+
+    assert (Late(normal(2)).name, Late(normal(2)).pytree_attributes) == ("late", ("weight",))
+    assert Own(3).weight.shape == (3,)
+
+
+def test_dataclasses_that_ask_for_a_hash_or_an_order() -> None:
+    """The hash stays that of a module; an order is the business of the dataclass."""
+
+    @dataclass(unsafe_hash=True, order=True)
+    class Ordered(pax.Module):
+        size: int
+
+    assert Ordered(1) < Ordered(2)
+    assert hash(Ordered(1)) == hash(Ordered(1).copy())
+    assert Ordered(1) == Ordered(1)
+
+    @dataclass(unsafe_hash=True)
+    class Held(pax.Module):
+        weight: Any
+
+    assert hash(Held(normal(2))) == hash(Held(normal(2)))
+
+
+def test_a_frozen_dataclass_stays_frozen_in_pure() -> None:
+    def run(module: Frozen) -> None:
+        module.size = 4  # type: ignore[misc]
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        pax.pure(run)(Frozen(normal(2)))
+    trained = jax.tree.map(lambda x: x + 1, Frozen(normal(2)))
+    assert type(pax.freeze_parameters(trained).eval()).__name__ == "Frozen"
 
 
 def test_post_init_may_assign() -> None:

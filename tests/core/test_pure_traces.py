@@ -45,6 +45,10 @@ INNER = {
     "vjp": lambda fn, x: jax.vjp(fn, x),
     "jvp": lambda fn, x: jax.jvp(fn, (x,), (x,)),
     "jacfwd": lambda fn, x: jax.jacfwd(fn)(x),
+    "linearize": lambda fn, x: jax.linearize(fn, x),
+    "remat": lambda fn, x: jax.remat(jax.jit(fn))(x),
+    "empty scan": lambda fn, x: jax.lax.scan(lambda c, _: (fn(c), c), x, None, length=0),
+    "lower": lambda fn, x: jax.jit(fn).lower(x),
     "hessian": lambda fn, x: jax.hessian(lambda x: fn(x).sum())(x),
     "eval_shape": lambda fn, x: jax.eval_shape(fn, x),
     "make_jaxpr": lambda fn, x: jax.make_jaxpr(fn)(x),
@@ -160,6 +164,50 @@ def test_under_disable_jit_everything_is_one_trace() -> None:
 
     with jax.disable_jit():
         assert int(pax.pure(run)(Counter(), normal(2)).count) == 1
+
+
+#: Each calls a function with a gradient of its own; the second says whether JAX, while it compiles,
+#: traces it apart. A rule is run in the trace around it, on what is known there.
+CUSTOM = {
+    "vjp": (lambda fn, x: custom_vjp(fn)(x), True),
+    "rule of vjp": (lambda fn, x: jax.grad(lambda x: custom_vjp(fn)(x).sum())(x), False),
+    "jvp": (lambda fn, x: custom_jvp(fn)(x), True),
+    "rule of jvp": (lambda fn, x: jax.jvp(custom_jvp(fn), (x,), (x,)), False),
+}
+
+
+def custom_vjp(fn: Any) -> Any:
+    wrapped = jax.custom_vjp(fn)
+    wrapped.defvjp(lambda x: (fn(x), None), lambda _, g: (g,))
+    return wrapped
+
+
+def custom_jvp(fn: Any) -> Any:
+    wrapped = jax.custom_jvp(fn)
+    wrapped.defjvp(lambda x, t: (fn(*x), *t))
+    return wrapped
+
+
+@pytest.mark.parametrize("name", CUSTOM)
+def test_a_function_with_its_own_gradient_leaks_nothing(name: str) -> None:
+    call, apart = CUSTOM[name]
+
+    def run(counter: Counter, x: jax.Array) -> Counter:
+        call(lambda x: bump(counter, x), x)
+        return counter
+
+    def refused(counter: Counter, x: jax.Array) -> Counter:
+        with pytest.raises(pax.PurityError, match=TRACE):
+            call(lambda x: bump(counter, x), x)
+        return counter
+
+    counter, x = Counter(), normal(4)
+    assert int(pax.pure(run)(counter, x).count) == 1
+    if apart:
+        assert int(jax.jit(pax.pure(refused))(counter, x).count) == 0
+    else:
+        with jax.checking_leaks():
+            assert int(jax.jit(pax.pure(run))(counter, x).count) == 1
 
 
 def test_a_custom_gradient_that_calls_a_module() -> None:
