@@ -365,6 +365,7 @@ NOT_LAYERS = """
     select_parameters unfreeze_parameters update_parameters value_and_grad
     experimental.Flattener experimental.LazyModule experimental.mutable
     experimental.load_weights_from_dict experimental.save_weights_to_dict
+    experimental.graph.InputNode experimental.graph.Node experimental.graph.build_graph_module
     experimental.apply_scaled_gradients optim.Optimizer optim.apply_gradients
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

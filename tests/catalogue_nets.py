@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 import pax
+from pax.experimental.graph import GraphModule, InputNode
 from tests.contracts.case import Case
 from tests.contracts.draws import arguments, normal, seen
 
@@ -90,6 +93,23 @@ TRANSFORMER = " ".join(
 )
 SEQUENCE_AND_PADDING = arguments(normal(3, 4), seen(3, batched=True))
 
+
+def graph(key: Any) -> Any:
+    """Builds a graph of two inputs: layers with state, functions, numbers, a value used twice."""
+    x = InputNode(np.zeros((1, 4, 3), np.float32))
+    y = InputNode(np.zeros((1, 4, 4), np.float32))
+    h = x >> pax.Conv1D(3, 4, 3, rng_key=key) >> pax.BatchNorm1D(4)
+    joined = ((h >> jax.nn.gelu) & (y >> pax.Dropout(0.3)) & 0.5 * h) >> jnp.concatenate
+    return GraphModule([x, y], joined, name="graph")
+
+
+def graph_of_arrays(key: Any) -> Any:
+    """Builds a graph with an array among the operands and two outputs."""
+    x = InputNode(np.zeros((1, 3), np.float32))
+    h = x >> pax.Linear(3, 4, rng_key=key) >> jnp.tanh
+    return GraphModule(x, h * jnp.array([[0.5, 1.0, 1.5, 2.0]]) & -x)
+
+
 NETS = [
     Case(
         "nets.ResNet",
@@ -120,5 +140,24 @@ NETS = [
         "rng_seq._rng_key",
         changes=True,
         without=WEIGHTS | WHOLE_MASK,
+    ),
+    Case(
+        "experimental.graph.GraphModule",
+        "",
+        graph,
+        arguments(normal(4, 3), normal(4, 4)),
+        "modules.0.weight modules.0.bias modules.1.scale modules.1.offset",
+        averages("modules.1") + " modules.2.rng_key",
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+    ),
+    Case(
+        "experimental.graph.GraphModule",
+        "arrays",
+        graph_of_arrays,
+        normal(3),
+        dense("modules.0"),
+        "constants.0",
+        without=WEIGHTS,
     ),
 ]

@@ -1,6 +1,7 @@
 """The face of what may still change."""
 
 from pax._core import mutable as mutable
+from pax.experimental import graph as graph
 from pax.experimental.flattener import Flattener as Flattener
 from pax.experimental.lazy import LazyModule as LazyModule
 from pax.experimental.weights import load_weights_from_dict as load_weights_from_dict

@@ -30,9 +30,10 @@ def test_every_public_name_is_in_the_catalogue_once() -> None:
 
 def test_every_layer_is_among_the_layers() -> None:
     bases = (pax.Module, pax.ParameterModule, pax.StateModule)
+    graph = pax.experimental.graph
     layers = {
         prefix + name
-        for prefix, part in (("", pax), ("nets.", pax.nets))
+        for prefix, part in (("", pax), ("nets.", pax.nets), ("experimental.graph.", graph))
         for name, value in vars(part).items()
         if inspect.isclass(value) and issubclass(value, pax.Module) and value not in bases
     }

@@ -24,9 +24,19 @@ class Bare(str):
 
 
 def public_parts() -> list[str]:
-    """Returns the public folders and files of the package: pax, pax.functional, ..."""
+    """Returns the public folders and files of the package: pax, pax.functional, ...
+
+    Those inside a part are public if its face imports them by name: pax.experimental.graph.
+    """
     found = (module.name for module in pkgutil.iter_modules(pax.__path__))
-    return ["pax", *(f"pax.{name}" for name in found if not name.startswith("_"))]
+    parts = ["pax", *(f"pax.{name}" for name in found if not name.startswith("_"))]
+    inside = [
+        f"{part}.{name}"
+        for part in parts[1:]
+        for name in public_names(module_file(part))
+        if inspect.ismodule(getattr(importlib.import_module(part), name))
+    ]
+    return parts + inside
 
 
 def public_objects() -> dict[str, object]:
