@@ -59,11 +59,12 @@ def _shared_error(root: Node) -> StructureError:
         first = places.setdefault(id(x), path)
         if first != path:
             kind = "module" if isinstance(x, Node) else "array"
+            own = "x.map(jnp.array)" if kind == "module" else "jnp.array(x)"  # copies of arrays
             return StructureError(
                 f"{type(root).__name__} holds the same {kind} at two places, `{first or '(root)'}`"
                 f" and `{path}`; an update of one would silently part them.",
-                f"give each place its own ({'x.copy()' if kind == 'module' else 'jnp.array(x)'}), "
-                "or keep it at one place and pass it to whoever needs it.",
+                f"give each place its own ({own}), or keep it at one place and pass it to whoever "
+                "needs it.",
             )
     raise AssertionError("a shared node was found and then lost")
 

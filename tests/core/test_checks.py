@@ -23,7 +23,7 @@ def refused(build) -> str:
 
 
 def shared(kind: str, one: str, two: str, root: str = "Box") -> str:
-    own = {"module": "x.copy()", "array": "jnp.array(x)"}[kind]
+    own = {"module": "x.map(jnp.array)", "array": "jnp.array(x)"}[kind]
     return (
         f"{root} holds the same {kind} at two places, `{one}` and `{two}`; an update of one would "
         f"silently part them.\n  fix: give each place its own ({own}), or keep it at one place "
@@ -46,6 +46,13 @@ def test_a_shared_module_names_both_paths() -> None:
     assert refused(lambda: Box(a=[dense, {"x": dense}])) == shared("module", "a.0", "a.1.x")
     assert refused(lambda: Box(a=Box(b=dense), c=dense)) == shared("module", "a.b", "c")
     assert refused(lambda: Box(a=dense, b=dense.weight)) == shared("array", "a.weight", "b")
+
+
+def test_what_the_advice_says_may_stand_at_two_places() -> None:
+    net, x = Net(), normal(2)
+    assert Box(a=net, b=net.map(jnp.array), c=x, d=jnp.array(x)).scan_bugs()
+    with pytest.raises(pax.StructureError, match="same array"):
+        Box(a=net, b=net.copy())  # a copy has the same arrays
 
 
 def test_a_shared_module_without_arrays_counts_too() -> None:
