@@ -1,0 +1,53 @@
+"""Arguments of constructors that cannot be right: errors that programs of any age catch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import pax
+
+#: One bad argument for each layer.
+BAD: dict[str, Callable[[], Any]] = {
+    "Linear": lambda: pax.Linear(0, 3),
+    "Dropout": lambda: pax.Dropout(1.5),
+    "Embed": lambda: pax.Embed(3, 0),
+    "Conv1D": lambda: pax.Conv1D(2, 3, 3, data_format="NHWC"),
+    "Conv2D": lambda: pax.Conv2D(3, 4, 3, feature_group_count=2),
+    "Conv1DTranspose": lambda: pax.Conv1DTranspose(2, 3, 3, padding="FULL"),
+    "Conv2DTranspose": lambda: pax.Conv2DTranspose(2, 3, (3, 3, 3)),
+    "BatchNorm1D": lambda: pax.BatchNorm1D(3, data_format="NHWC"),
+    "BatchNorm2D": lambda: pax.BatchNorm2D(3, decay_rate=2.0),
+    "LayerNorm": lambda: pax.LayerNorm(3, "time", True, True),
+    "GroupNorm": lambda: pax.GroupNorm(2, 3),
+    "VanillaRNN": lambda: pax.VanillaRNN(-1, 3),
+    "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
+    "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
+    "MultiHeadAttention": lambda: pax.MultiHeadAttention(0, 2, 1.0),
+    "Sequential": lambda: pax.Sequential([pax.Linear(2, 3)]),  # type: ignore[arg-type]
+    "RngSeq": lambda: pax.RngSeq("1"),  # type: ignore[arg-type]
+    "Lambda": lambda: pax.Lambda(3),  # type: ignore[arg-type]
+    "EMA": lambda: pax.EMA(1, 0.9),
+}
+
+
+@pytest.mark.parametrize("caught", [ValueError, AssertionError, pax.ArgumentError])
+@pytest.mark.parametrize("layer", BAD)
+def test_they_are_caught_as_either(layer: str, caught: type, unchecked: None) -> None:
+    with pytest.raises(caught) as error:
+        BAD[layer]()
+    assert str(error.value).startswith(f"{layer} got ")
+    assert "\n  fix: " in str(error.value)
+
+
+def test_every_layer_is_here() -> None:
+    layers = {
+        name
+        for name, value in vars(pax).items()
+        if inspect.isclass(value) and value.__module__.startswith("pax.nn.")
+        if issubclass(value, pax.Module) and name != "Identity"  # it takes no argument to refuse
+    }
+    assert layers == set(BAD)
