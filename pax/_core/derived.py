@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from pax._core.node import Node
-from pax._core.pytree import flatten
+from pax._core.pytree import flatten, like_source
 from pax._core.structure import structure_of
 
 M = TypeVar("M", bound=Node)
@@ -86,4 +86,4 @@ def with_class(module: M, cls: type[M], without: str | None = None) -> M:
     """
     children, record = flatten(module)
     entries = {k: v for k, v in record.entries.items() if k != without}
-    return structure_of(cls, entries).build(children)
+    return like_source(structure_of(cls, entries).build(children), module)

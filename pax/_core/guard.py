@@ -17,9 +17,11 @@ from pax._core.node import Node
 class Permit:
     """Leave to change some modules: on one thread, inside one trace, until it ends."""
 
-    __slots__ = ("_ended", "_thread", "_trace", "born", "opened")
+    __slots__ = ("_ended", "_thread", "_trace", "adopts", "born", "opened")
 
-    def __init__(self) -> None:
+    def __init__(self, adopts: bool = False) -> None:
+        #: Whether modules that come to stand in one that may be changed may change as well.
+        self.adopts = adopts
         #: Modules that may be changed under this permit.
         self.opened: list[Node] = []
         #: Modules constructed while this permit was the innermost one, by id. Nobody else knows
@@ -33,6 +35,14 @@ class Permit:
     def end(self) -> None:
         """Takes the permission back, from copies that got away too."""
         self._ended = True
+
+    def holds_here(self) -> bool:
+        """Returns whether the permit holds on this thread, in this trace, now."""
+        return (
+            not self._ended
+            and self._thread == threading.get_ident()
+            and self._trace == trace_state()
+        )
 
     def check(self, what: str) -> None:
         """Raises unless the change named by `what` may be made here and now."""
@@ -63,7 +73,7 @@ _permits = _Permits()
 @contextlib.contextmanager
 def permission() -> Iterator[Permit]:
     """Yields a permit that ends with the block."""
-    permit = Permit()
+    permit = Permit(adopts=True)
     _permits.stack.append(permit)
     try:
         yield permit

@@ -19,7 +19,7 @@ from pax._core.guard import Draft, Permit, check_mutable, note_birth
 from pax._core.leaves import map_leaves
 from pax._core.node import CHILD, Node
 from pax._core.pure import module_and_value
-from pax._core.pytree import adopt, classify, register, seal, structure
+from pax._core.pytree import adopt, classify, like_source, register, seal, structure
 from pax._core.structure import set_dict
 from pax._core.tree import named_submodules
 
@@ -144,9 +144,8 @@ class Module(Node, metaclass=ModuleMeta):
         draft = check_mutable(
             self.__dict__.get("_pax"), f"setting `{name}` of {type(self).__name__}"
         )
-        object.__setattr__(self, name, value)
+        object.__setattr__(self, name, adopt(value, draft.permit))
         draft.written.add(name)
-        adopt(value, draft.permit)
 
     def __delattr__(self, name: str) -> None:
         what = f"deleting `{name}` of {type(self).__name__}"
@@ -327,7 +326,7 @@ class Module(Node, metaclass=ModuleMeta):
     def copy(self) -> Self:
         """Returns a copy of the tree: new modules and containers, the same arrays."""
         leaves, treedef = jax.tree_util.tree_flatten(self)
-        return treedef.unflatten(leaves)
+        return like_source(treedef.unflatten(leaves), self)
 
     def apply(self, fn: Callable[[Any], Any]) -> Self:
         """Returns a new tree with `fn` applied to every module, from the leaves up, root last.
@@ -354,7 +353,7 @@ class Module(Node, metaclass=ModuleMeta):
         Raises:
             StructureError: if another tree does not line up; all differences are listed.
         """
-        return map_leaves(fn, self, *others)
+        return like_source(map_leaves(fn, self, *others), self)
 
     # -- operators -------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from pax._core.derived import derived_class, with_class
 from pax._core.empty import EmptyNode, is_empty
 from pax._core.errors import ArgumentError, StructureError
 from pax._core.node import Node, is_node
-from pax._core.pytree import flatten
+from pax._core.pytree import flatten, like_source
 from pax._core.surgery import map_submodules
 from pax._core.tree import named_leaves
 
@@ -100,7 +100,8 @@ def merge(a: M, b: Any) -> M:
     its, other = jax.tree_util.tree_flatten(b, is_leaf=is_empty)
     if treedef != other:
         _check_same_places(a, b)
-    return treedef.unflatten([x if is_empty(y) else y for x, y in zip(mine, its, strict=True)])
+    merged = [x if is_empty(y) else y for x, y in zip(mine, its, strict=True)]
+    return like_source(treedef.unflatten(merged), a)
 
 
 def _check_same_places(a: Any, b: Any) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
 from pax._core.frozen import is_plain
-from pax._core.guard import NOTHING, Draft, Permit, note_birth
+from pax._core.guard import NOTHING, Draft, Permit
 from pax._core.mixed import Mixed
-from pax._core.node import CHILD, CHILD_TYPES, Node, units
+from pax._core.node import CHILD, CHILD_TYPES, JAX_LEAVES, Node, is_unit, units
 from pax._core.structure import Structure, entry_key, set_dict, structure_of
+
+N = TypeVar("N", bound=Node)
 
 
 def classify(
@@ -130,16 +132,46 @@ def _foreign(module: Node, record: Structure, names: Iterable[str]) -> dict[str,
     return {k: v for k, v in was.items() if entry_key(_entry(values[k])) != entry_key(v)}
 
 
-def adopt(value: Any, permit: Permit) -> None:
-    """Gives leave to change the modules in `value` that were made under this very permit."""
-    for unit in units(value) if permit.born else ():
-        if permit.born.pop(id(unit), None) is not None:
-            children, record = flatten(unit)
-            foreign = _foreign(unit, record, record.names)
-            for child in children:
-                adopt(child, permit)
-            unit.__dict__["_pax"] = Draft(permit, foreign)
-            permit.opened.append(unit)
+def adopt(value: Any, permit: Permit) -> Any:
+    """Returns what stands in a module that may be changed: the modules in it may change too.
+
+    Modules that were made under this very permit are given leave; in the place of one from
+    elsewhere stands a copy. A value without such modules is returned as it is.
+    """
+    if not permit.adopts or isinstance(value, JAX_LEAVES) or is_plain(value):
+        return value
+    old = units(value)
+    new = [_adopted(x, permit) if isinstance(x, Node) else x for x in old]
+    if all(a is b for a, b in zip(old, new, strict=True)):
+        return value
+    return jax.tree_util.tree_structure(value, is_leaf=is_unit).unflatten(new)
+
+
+def _adopted(module: Node, permit: Permit) -> Node:
+    if type(module.__dict__["_pax"]) is Draft:
+        return module
+    if permit.born.pop(id(module), None) is None:
+        return open_copy(module, permit)
+    _open_in_place(module, permit)
+    return module
+
+
+def _open_in_place(module: Node, permit: Permit) -> None:
+    """Gives leave to change a new module, and what stands in it."""
+    record = structure(module)
+    foreign = _foreign(module, record, record.names)
+    module.__dict__["_pax"] = Draft(permit, foreign)
+    permit.opened.append(module)
+    for name in record.names:
+        module.__dict__[name] = adopt(module.__dict__[name], permit)
+
+
+def like_source(new: N, source: Node) -> N:
+    """Returns a module that was just made of another; it may be changed if that one may."""
+    record = source.__dict__["_pax"]
+    if type(record) is Draft and record.permit.adopts and record.permit.holds_here():
+        _open_in_place(new, record.permit)
+    return new
 
 
 def rebuilt(module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] = NOTHING) -> Any:
@@ -156,5 +188,4 @@ def rebuilt(module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] 
     attributes = {**{k: module.__dict__[k] for k in record.entries}, **mapped, **changes}
     known = {k: record.entries[k] for k in kept} | _foreign(module, record, mapped)
     set_dict(new, {"_pax": classify(type(module), attributes, known), **attributes})
-    note_birth(new)
-    return new
+    return like_source(new, module)
