@@ -35,19 +35,12 @@ def apply_scaled_gradients(model: M, optimizer: T, loss_scale: S, grads: M) -> t
         StructureError: if the gradients do not have the structure of the model's parameters.
     Example:
         >>> import optax
-        >>> class Scale(pax.StateModule):
-        ...     def __init__(self, value):
-        ...         self.value = value
-        ...     def unscale(self, tree):
-        ...         return jax.tree.map(lambda x: x / self.value, tree)
-        ...     def adjust(self, grads_finite):
-        ...         return self.replace(value=jnp.where(grads_finite, self.value, self.value / 2))
-        >>> net, scale = pax.Linear(2, 3), Scale(jnp.array(1024.0))
+        >>> net, scale = pax.Linear(2, 3), pax.precision.DynamicLossScale(1024.0)
         >>> optimizer = pax.optim.Optimizer(optax.sgd(0.5), net)
         >>> too_large = net.parameters().map(lambda x: x * jnp.inf)
         >>> new_net, optimizer, scale = pax.experimental.apply_scaled_gradients(
         ...     net, optimizer, scale, too_large)
-        >>> bool((new_net.weight == net.weight).all()), float(scale.value)
+        >>> bool((new_net.weight == net.weight).all()), float(scale.loss_scale)
         (True, 512.0)
     """
     check_modules("apply_scaled_gradients", model=model, optimizer=optimizer, grads=grads)
