@@ -1,4 +1,4 @@
-"""A network with every kind of state, and what the tests of optimizers train it with."""
+"""A network with state of every kind, and what the tests of optimizers train it with."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from tests.core.samples import normal
 
 
 class Net(pax.Module):
-    """Batch statistics, a random key, a static function and a frozen layer."""
+    """A frozen layer, a list with a function in it, an average and a random key."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first = pax.freeze_parameters(pax.Linear(3, 4))
-        self.norm = pax.BatchNorm1D(4)
+        self.layers = [jnp.tanh, pax.Linear(4, 2)]
+        self.average = pax.EMA(jnp.zeros(2), 0.9)
         self.dropout = pax.Dropout(0.2)
-        self.layers = [pax.Linear(4, 4), jnp.tanh, pax.Linear(4, 2)]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = self.norm(self.first(x)[:, None])[:, 0]
+        x = self.first(x)
         for layer in self.layers:
             x = layer(x)
+        self.average(x.mean(axis=0))
         return self.dropout(x)
 
 

@@ -48,6 +48,7 @@ TRANSFORMATIONS: dict[str, Any] = {
     "with the loss": optax.polyak_sgd(),
     "plateau": optax.chain(optax.sgd(0.1), contrib.reduce_on_plateau(patience=1, cooldown=0)),
 }
+RARE = {"lamb", "adafactor", "rmsprop", "flat", "noise", "sharpness", "plateau", "momentum", "lion"}
 TAKE_THE_LOSS = {"with the loss", "plateau"}
 
 
@@ -68,7 +69,10 @@ def net_loss(net: Any, x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.mean((pax.purecall(net, x)[1] - y) ** 2)
 
 
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k in RARE)) for k in TRANSFORMATIONS],
+)
 def test_steps_are_those_of_optax(name: str) -> None:
     """The same steps on a dict of the two trainable arrays, with optax alone."""
     transformation = TRANSFORMATIONS[name]
