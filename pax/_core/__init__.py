@@ -21,7 +21,6 @@ from pax._core.kinds import StateModule as StateModule
 from pax._core.module import Module as Module
 from pax._core.node import is_jax_leaf as is_jax_leaf
 from pax._core.node import is_unit as is_unit
-from pax._core.partition import emptied as emptied
 from pax._core.partition import parameters_method as parameters_method
 from pax._core.partition import some as some
 from pax._core.pure import module_and_value as module_and_value

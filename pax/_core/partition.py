@@ -16,7 +16,6 @@ from pax._core.surgery import map_submodules
 from pax._core.tree import named_leaves
 
 M = TypeVar("M", bound=Node)
-T = TypeVar("T")
 
 
 def select(module: M, own: Collection[str], submodules: bool = True) -> M:
@@ -43,7 +42,7 @@ def select(module: M, own: Collection[str], submodules: bool = True) -> M:
     return record.build([keep(n, c) for n, c in zip(record.names, children, strict=True)])
 
 
-def emptied(tree: T) -> T:
+def emptied(tree: M) -> M:
     """Returns the tree with `EmptyNode` in the place of every leaf."""
     return jax.tree_util.tree_map(lambda _: EmptyNode(), tree)
 

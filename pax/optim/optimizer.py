@@ -10,14 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pax._core import (
-    ArgumentError,
-    Module,
-    StateModule,
-    StructureError,
-    all_differences,
-    emptied,
-)
+from pax._core import ArgumentError, Module, StateModule, StructureError, all_differences
 
 _RATE = ".hyperparams['learning_rate']"
 
@@ -48,6 +41,9 @@ class Optimizer(StateModule):
         12.00
     """
 
+    #: What was given, and the structure of the parameters that it is for.
+    transformation: Any
+    made_for: _Form
     #: The state of the transformation, as optax keeps it.
     state: Any
     #: The global norm of the last gradients, in float32; 0 before the first.
@@ -64,7 +60,7 @@ class Optimizer(StateModule):
             )
         params = params.parameters() if isinstance(params, Module) else params
         self.transformation = transformation
-        self.made_for = emptied(params)
+        self.made_for = _Form(params)
         with _promotion_of_optax():
             self.state = _own(transformation.init(params), given=params)
         self.gradient_norm = jax.device_put(np.float32(0))
@@ -90,11 +86,10 @@ class Optimizer(StateModule):
         return jax.tree_util.tree_map(jnp.negative, changes)
 
     def _check(self, grads: Any) -> None:
-        its = emptied(grads)
-        if jax.tree_util.tree_structure(its) != jax.tree_util.tree_structure(self.made_for):
+        if jax.tree_util.tree_structure(grads) != self.made_for.treedef:
             raise StructureError(
                 "the optimizer was made for parameters of another structure than the gradients "
-                f"have; its own against theirs: {all_differences(self.made_for, its)}.",
+                f"have; its own against theirs: {all_differences(self.made_for.tree, grads)}.",
                 "freeze, replace and switch modes first, then make the optimizer of that model.",
             )
 
@@ -116,6 +111,28 @@ class Optimizer(StateModule):
                 "a number or a schedule.",
             )
         return found[0]
+
+
+class _Form:
+    """The structure of a tree, as a static value: JAX does not look inside at each step."""
+
+    def __init__(self, tree: Any) -> None:
+        self.tree = jax.tree_util.tree_map(
+            lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), tree
+        )
+
+    @property
+    def treedef(self) -> Any:
+        return jax.tree_util.tree_structure(self.tree)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Form) and self.treedef == other.treedef
+
+    def __hash__(self) -> int:
+        return hash(self.treedef)
+
+    def __repr__(self) -> str:
+        return repr(self.tree)
 
 
 def _own(state: Any, given: Any = None) -> Any:

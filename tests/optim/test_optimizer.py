@@ -158,7 +158,7 @@ def test_the_transformation_is_static_and_kept() -> None:
     assert pax.assert_structure_equal(first, second)
     assert pax.assert_structure_equal(first, copy.deepcopy(first))
     assert first.summary() == "Optimizer"
-    assert first.pytree_attributes == ("made_for", "state", "gradient_norm")
+    assert first.pytree_attributes == ("state", "gradient_norm")
 
 
 # -- what the state holds ----------------------------------------------------------------------
