@@ -143,6 +143,29 @@ def test_a_call_returns_updates_to_subtract() -> None:
         optimizer(grads)
 
 
+def test_a_line_search_takes_a_function_of_the_parameters() -> None:
+    """L-BFGS finds the least squares, which NumPy computes at once."""
+    x, y, net = normal(20, 3), normal(20, 1, seed=1), pax.Linear(3, 1)
+
+    @jax.jit
+    def step(net: Any, optimizer: Any) -> Any:
+        def value_fn(params: Any) -> jax.Array:
+            return jnp.mean((net.update_parameters(params)(x) - y) ** 2)
+
+        loss, grads = pax.value_and_grad(value_fn)(net.parameters())
+        extra = {"value": loss, "grad": grads, "value_fn": value_fn}
+        return pax.optim.apply_gradients(net, optimizer, grads, **extra)
+
+    optimizer = pax.optim.Optimizer(optax.lbfgs(), net)
+    for _ in range(12):
+        net, optimizer = step(net, optimizer)
+    assert step._cache_size() == 1
+    columns = np.concatenate([x, np.ones((20, 1))], axis=1)
+    best = np.linalg.lstsq(columns, np.asarray(y), rcond=None)[0]
+    np.testing.assert_allclose(net.weight, best[:3], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(net.bias, best[3], rtol=1e-3, atol=1e-4)
+
+
 def test_any_tree_of_arrays_will_do() -> None:
     params = {"w": normal(3, 2), "b": [normal(2)]}
     optimizer = pax.optim.Optimizer(optax.adam(0.1), params)
