@@ -40,6 +40,10 @@ class Named(Net):
     parameters = pax.parameters_method("weight")
 
 
+def loss_fn(model: Net, x: jax.Array) -> tuple[jax.Array, tuple[None, Net]]:
+    return x, (None, model)
+
+
 net = Net(3)
 x = jax.numpy.zeros(3)
 """
@@ -67,6 +71,9 @@ TYPES = {
     "pax.module_and_value(net.step)": "(n: int) -> tuple[Any, int]",
     "pax.freeze_parameters(net)": "Net",
     "pax.enable_eval_mode(net)": "Net",
+    "pax.build_update_fn(loss_fn)": "(...) -> tuple[Net, Any, Any]",
+    "pax.build_update_fn(loss_fn, scan_mode=True)": "(...) -> tuple[tuple[Net, Any], Any]",
+    "pax.optim.apply_gradients(net, pax.StateModule(), net)": "tuple[Net, StateModule]",
 }
 
 ERRORS = {
@@ -76,6 +83,7 @@ ERRORS = {
     "net(x, y=3)": 'No parameter named "y"',
     "pax.purecall(3)": 'cannot be assigned to parameter "module"',
     "pax.pure(net.step)('x')": 'cannot be assigned to parameter "n"',
+    "pax.build_update_fn(net.step)": 'cannot be assigned to parameter "loss_fn"',
     "net.unknown": 'Cannot access attribute "unknown"',
 }
 
