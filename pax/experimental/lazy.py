@@ -17,7 +17,8 @@ class LazyModule(Module):
 
     `__call__` asks for each part by `get_or_create`. The first call changes the module, so it is
     pure: `net, y = pax.purecall(net, x)`. From then on `net` is a module like any other. Make
-    the optimizer, freeze, and load weights after that call: before it there are no parameters.
+    the optimizer, freeze, set policies and load weights after that call: before it there are no
+    parameters.
 
     Args:
         training: whether the module is in training mode.

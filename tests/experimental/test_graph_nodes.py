@@ -327,6 +327,20 @@ def test_a_function_that_uses_another_node_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("convert", [np.asarray, jnp.asarray])
+def test_a_node_is_no_array(convert: Callable[..., Any]) -> None:
+    x = node(2, 3)
+    with pytest.raises(pax.DtypeError) as raised:
+        convert(x)
+    assert str(raised.value) == (
+        "InputNode(float32[2,3]) is no array.\n"
+        "  fix: apply a module or function by `node >> f`, not f(node); what it holds is "
+        "node.value."
+    )
+    with pytest.raises(TypeError):
+        jnp.tanh(x)
+
+
 def test_errors_of_layers_pass() -> None:
     with pytest.raises(pax.ShapeError, match=r"expected \(\.\.\., 4\)"):
         node(2, 3) >> pax.Linear(4, 5)

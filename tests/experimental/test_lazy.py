@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import warnings
 from typing import Any
@@ -261,6 +262,52 @@ def test_none_is_not_made_yet() -> None:
 
     net, _ = pax.purecall(Net(), X)
     assert net.pytree_attributes == ("fc", "bias")
+
+
+def test_own_arrays_are_trained_if_the_class_says_so() -> None:
+    class Scale(pax.experimental.LazyModule):
+        parameters = pax.parameters_method("scale")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = None
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return x * self.get_or_create("scale", lambda: jnp.full((1, x.shape[-1]), 2.0))
+
+    assert not jax.tree.leaves(Scale().parameters())
+    net, y = pax.purecall(Scale(), X)
+    np.testing.assert_array_equal(y, 2 * X)
+    (scale,) = jax.tree.leaves(net.parameters())
+    assert scale.shape == (1, 3)
+
+
+def test_a_dataclass() -> None:
+    @dataclasses.dataclass
+    class Dense(pax.experimental.LazyModule):
+        out_dim: int = 2
+        fc: Any = None
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return self.get_or_create("fc", lambda: pax.Linear(x.shape[-1], self.out_dim))(x)
+
+    net, y = pax.purecall(Dense(5), X)
+    assert (net.fc.in_dim, y.shape) == (3, (4, 5))
+
+
+def test_under_a_policy() -> None:
+    class Scale(pax.experimental.LazyModule):
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return x * self.get_or_create("scale", lambda: jnp.full((1, x.shape[-1]), 2.0, x.dtype))
+
+    lazy = pax.apply_mp_policy(Scale(), pax.Policy(jnp.float32, jnp.bfloat16, jnp.float32))
+    net, y = pax.purecall(lazy, X)
+    assert (net.scale.dtype, y.dtype) == (jnp.float32, jnp.float32)
+    np.testing.assert_array_equal(y, 2 * X.astype(jnp.bfloat16).astype(jnp.float32))
+    np.testing.assert_array_equal(net(X), y)
+    np.testing.assert_array_equal(pax.unwrap_mp_policy(net)(X), 2 * X)
+    with pytest.raises(pax.PurityError, match="Scale creates `scale` at its first call"):
+        lazy(X)
 
 
 def test_what_is_there_comes_back() -> None:

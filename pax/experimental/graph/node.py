@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import jax
 
-from pax._core import ArgumentError, Module, PaxError, is_jax_leaf, purecall
+from pax._core import ArgumentError, DtypeError, Module, PaxError, is_jax_leaf, purecall
 
 
 class NodeCopyError(PaxError, TypeError):
@@ -133,6 +133,12 @@ class Node:
 
     def __rmatmul__(self, other: Any) -> Node:
         return _operand(other).binary_ops(operator.matmul, self)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise DtypeError(
+            f"{self!r} is no array.",
+            "apply a module or function by `node >> f`, not f(node); what it holds is node.value.",
+        )
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise NodeCopyError(
