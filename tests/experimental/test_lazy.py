@@ -310,6 +310,45 @@ def test_under_a_policy() -> None:
         lazy(X)
 
 
+POLICY = pax.Policy(jnp.float32, jnp.bfloat16, jnp.float32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pax.freeze_parameters,
+        lambda norm: norm.copy(),
+        lambda norm: norm.replace(name="norm"),
+        lambda norm: norm.map(lambda x: x),
+        lambda norm: pax.apply_mp_policy(norm, POLICY),
+        lambda norm: pax.Sequential(norm).apply(pax.experimental.default_mp_policy),
+        lambda norm: [jnp.tanh, norm][1],
+    ],
+)
+def test_parts_change_however_they_were_made(change: Any) -> None:
+    class Net(pax.experimental.LazyModule):
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return self.get_or_create("norm", lambda: change(pax.BatchNorm1D(3)))(x)
+
+    net, _ = pax.purecall(Net(), X[None])
+    (average,) = (
+        x for path, x in jax.tree_util.tree_leaves_with_path(net)
+        if jax.tree_util.keystr(path).endswith("ema_mean.averages")
+    )  # fmt: skip
+    np.testing.assert_allclose(average[0], X.mean(0, keepdims=True), rtol=1e-2, atol=1e-2)
+
+
+def test_a_module_from_outside_is_copied() -> None:
+    outside = Tick()
+
+    class Net(pax.experimental.LazyModule):
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return self.get_or_create("tick", lambda: outside)(x)
+
+    net, _ = pax.purecall(Net(), X)
+    assert (int(net.tick.count), int(outside.count)) == (1, 0)
+
+
 def test_what_is_there_comes_back() -> None:
     class Net(pax.experimental.LazyModule):
         def __call__(self, make: Any) -> Any:
