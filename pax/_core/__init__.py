@@ -1,6 +1,7 @@
 """The face of the core: what the floors above may import."""
 
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
+from pax._core import arguments as arguments
 from pax._core.compare import all_differences as all_differences
 from pax._core.derived import plain_class as plain_class
 from pax._core.derived import with_class as with_class

@@ -12,8 +12,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ArgumentError, Module
-from pax.nets import arguments, keys
+from pax._core import ArgumentError, Module, arguments
+from pax.nets import keys, per_group
 from pax.nets.resnet_blocks import NARROWING, BlockGroup, BlockShape, Parts
 from pax.nn import BatchNorm2D, Conv2D, Linear
 
@@ -82,7 +82,7 @@ class ResNet(Module):
         arguments.sizes(network, input_channels=input_channels, num_classes=num_classes)
         arguments.flags(network, resnet_v2=resnet_v2, bottleneck=bottleneck)
         arguments.one_of(network, "data_format", data_format, FORMATS)
-        blocks_per_group = arguments.size_list(network, "blocks_per_group", blocks_per_group)
+        blocks_per_group = per_group.size_list(network, "blocks_per_group", blocks_per_group)
         shapes = _block_shapes(
             network, len(blocks_per_group), bottleneck, channels_per_group, use_projection, strides
         )
@@ -156,8 +156,8 @@ def _block_shapes(
     strides: Sequence[int],
 ) -> list[BlockShape]:
     """Returns the shape of the first block of each of `n` groups."""
-    channels = arguments.size_list(network, "channels_per_group", channels_per_group, n)
-    strides = arguments.size_list(network, "strides", strides, n)
+    channels = per_group.size_list(network, "channels_per_group", channels_per_group, n)
+    strides = per_group.size_list(network, "strides", strides, n)
     if bottleneck and any(c % NARROWING for c in channels):
         raise ArgumentError(
             f"{network} got channels_per_group={channels}; a bottleneck block has a quarter of "
@@ -168,7 +168,7 @@ def _block_shapes(
     changes = [i != o or s != 1 for i, o, s in zip(inputs, channels, strides, strict=True)]
     if use_projection is None:
         use_projection = changes
-    arguments.one_each(network, "use_projection", use_projection, n)
+    per_group.one_each(network, "use_projection", use_projection, n)
     for group, (changed, projected) in enumerate(zip(changes, use_projection, strict=True)):
         arguments.flags(network, **{f"use_projection[{group}]": projected})
         if changed and not projected:

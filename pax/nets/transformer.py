@@ -12,8 +12,8 @@ from jaxtyping import Array, ArrayLike, Float, Shaped
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ArgumentError, Module, ShapeError
-from pax.nets import arguments, keys
+from pax._core import ArgumentError, Module, ShapeError, arguments
+from pax.nets import keys
 from pax.nn import LayerNorm, Linear, MultiHeadAttention, RngSeq
 
 #: A dense block is this many times as wide inside.
@@ -71,7 +71,9 @@ class Transformer(Module):
         self.dim = dim
         self.num_heads = num_heads
         self.num_layers = num_layers
-        self.dropout_rate = arguments.rate("Transformer", "dropout_rate", dropout_rate)
+        self.dropout_rate = arguments.rate(
+            "Transformer", "dropout_rate", dropout_rate, may_be_one=False
+        )
         layer_keys = keys.for_layers(rng_key)
         self.rng_seq = RngSeq(rng_key=next(layer_keys))
         self.layers = [self._layer(layer_keys) for _ in range(num_layers)]

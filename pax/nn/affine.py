@@ -7,8 +7,8 @@ from typing import Any
 from jaxtyping import Array
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, ShapeError, key_or_next
-from pax.nn import arguments, given, keys
+from pax._core import ArgumentError, ShapeError, arguments, key_or_next
+from pax.nn import given, keys
 
 
 def create(

@@ -8,8 +8,8 @@ from jaxtyping import Array, ArrayLike, Float, Shaped
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import Module, ShapeError
-from pax.nn import arguments, given, keys
+from pax._core import Module, ShapeError, arguments
+from pax.nn import given, keys
 from pax.nn.linear import Linear
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ParameterModule, ShapeError
-from pax.nn import arguments, given
+from pax._core import ParameterModule, ShapeError, arguments
+from pax.nn import given
 from pax.nn.ema import EMA
 
 

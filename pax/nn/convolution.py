@@ -10,8 +10,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ArgumentError, ParameterModule
-from pax.nn import arguments, given, keys
+from pax._core import ArgumentError, ParameterModule, arguments
+from pax.nn import given, keys
 
 #: "SAME", "VALID", or the padding (before, after) of each spatial axis.
 Padding = str | Sequence[Sequence[int]]

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Array
 
 import pax.functional as F
-from pax.nn import arguments
+from pax._core import arguments
 from pax.nn.convolution import Convolution, Padding
 
 

@@ -6,8 +6,8 @@ import jax
 from jaxtyping import Array, ArrayLike, Float, Key, UInt32
 
 import pax.functional as F
-from pax._core import StateModule, next_rng_key
-from pax.nn import arguments, given
+from pax._core import StateModule, arguments, next_rng_key
+from pax.nn import given
 
 
 class Dropout(StateModule):

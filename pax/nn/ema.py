@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, DtypeError, StateModule, StructureError
-from pax.nn import arguments
+from pax._core import ArgumentError, DtypeError, StateModule, StructureError, arguments
 
 
 class EMA(StateModule):

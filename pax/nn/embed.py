@@ -9,8 +9,8 @@ from jaxtyping import Array, ArrayLike, Integer, Num
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import DtypeError, ParameterModule, key_or_next
-from pax.nn import arguments, given
+from pax._core import DtypeError, ParameterModule, arguments, key_or_next
+from pax.nn import given
 
 
 class Embed(ParameterModule):

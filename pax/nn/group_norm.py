@@ -8,8 +8,8 @@ from typing import Any
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ArgumentError, ParameterModule, ShapeError
-from pax.nn import affine, arguments, given
+from pax._core import ArgumentError, ParameterModule, ShapeError, arguments
+from pax.nn import affine, given
 
 #: Names of the two orders of axes, and whether the channels come last.
 _FORMATS = {"channels_last": True, "channels_first": False, "N...C": True, "NC...": False}

@@ -8,8 +8,8 @@ from typing import Any
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ParameterModule
-from pax.nn import affine, arguments, given
+from pax._core import ParameterModule, arguments
+from pax.nn import affine, given
 
 
 class LayerNorm(ParameterModule):

@@ -8,8 +8,8 @@ from jaxtyping import Array, ArrayLike, Num
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ParameterModule
-from pax.nn import arguments, given, keys
+from pax._core import ParameterModule, arguments
+from pax.nn import given, keys
 
 
 class Linear(ParameterModule):

@@ -7,8 +7,7 @@ from typing import Any
 import jax
 from jaxtyping import Array
 
-from pax._core import StateModule, key_of, key_or_next
-from pax.nn import arguments
+from pax._core import StateModule, arguments, key_of, key_or_next
 
 
 class RngSeq(StateModule):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-from pax._core import ArgumentError, Module
-from pax.nn import arguments
+from pax._core import ArgumentError, Module, arguments
 from pax.nn.lambda_module import Lambda
 
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ParameterModule
-from pax.nn import arguments, given
+from pax._core import ParameterModule, arguments
+from pax.nn import given
 from pax.nn.linear import Linear
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float32, Int32
 
-from pax._core import ArgumentError, StateModule
+from pax._core import ArgumentError, StateModule, arguments
 from pax.precision.policy import is_floating
 
 
@@ -30,7 +30,8 @@ class StaticLossScale(StateModule):
 
     def __init__(self, loss_scale: float) -> None:
         super().__init__()
-        self.loss_scale = _number(type(self).__name__, "loss_scale", loss_scale)
+        value = arguments.positive(type(self).__name__, "loss_scale", loss_scale)
+        self.loss_scale = jax.device_put(np.float32(value))
 
     def scale(self, tree: Any) -> Any:
         """Returns the tree, a loss, with its floating arrays multiplied by the scale.
@@ -93,25 +94,19 @@ class DynamicLossScale(StaticLossScale):
     ) -> None:
         super().__init__(loss_scale)
         name = type(self).__name__
-        if isinstance(period, bool) or not isinstance(period, (int, np.integer)) or period < 1:
-            raise ArgumentError(
-                f"{name} got period={period!r}; expected an integer of at least 1.",
-                "write period=2000.",
-            )
-        _number(name, "factor", factor)
+        arguments.sizes(name, period=period)
+        self.period = int(period)
+        self.factor = arguments.positive(name, "factor", factor)
         if not factor > 1:
             raise ArgumentError(
                 f"{name} got factor={factor!r}; expected a number above 1.", "write factor=2.0."
             )
-        _number(name, "min_loss_scale", min_loss_scale)
+        self.min_loss_scale = arguments.positive(name, "min_loss_scale", min_loss_scale)
         if min_loss_scale > loss_scale:
             raise ArgumentError(
                 f"{name} got min_loss_scale={min_loss_scale!r}, above loss_scale={loss_scale!r}.",
                 "write min_loss_scale=1.0, or start higher.",
             )
-        self.period = int(period)
-        self.factor = float(factor)
-        self.min_loss_scale = float(min_loss_scale)
         self.counter = jax.device_put(np.zeros((), np.int32))
 
     def adjust(self, grads_finite: Bool[Array, ""] | bool | np.bool_) -> Self:
@@ -135,16 +130,6 @@ class DynamicLossScale(StaticLossScale):
 
     def __repr__(self) -> str:
         return self._repr({"period": self.period, "factor": self.factor})
-
-
-def _number(layer: str, name: str, value: Any) -> Array:
-    """Returns a positive number as an array of float32."""
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not is_number or not 0 < value < float("inf"):
-        raise ArgumentError(
-            f"{layer} got {name}={value!r}; expected a positive number.", f"write {name}=1024.0."
-        )
-    return jax.device_put(np.asarray(value, np.float32))
 
 
 def _map_floating(fn: Any, tree: Any) -> Any:

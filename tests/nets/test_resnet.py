@@ -153,7 +153,7 @@ GROUPS = "give {} 2 entries."
     Bad(
         lambda: pax.nets.ResNet50(3, 10, None, "v2"),
         pax.ArgumentError,
-        "ResNet50 got resnet_v2='v2'; expected True or False.",
+        "ResNet50 got resnet_v2 of type str; expected True or False.",
         "write resnet_v2=True, and name the arguments after it.",
     ),
     Bad(
@@ -198,7 +198,7 @@ GROUPS = "give {} 2 entries."
     Bad(
         lambda: small(use_projection=(0, 1)),
         pax.ArgumentError,
-        "ResNet got use_projection[0]=0; expected True or False.",
+        "ResNet got use_projection[0] of type int; expected True or False.",
         "write use_projection[0]=True, and name the arguments after it.",
     ),
     Bad(

@@ -88,17 +88,17 @@ def test_in_scan_and_as_a_state() -> None:
         (
             lambda: StaticLossScale(0),
             "StaticLossScale got loss_scale=0; expected a positive number.\n"
-            "  fix: write loss_scale=1024.0.",
+            "  fix: set loss_scale to a positive number.",
         ),
         (
             lambda: DynamicLossScale(float("inf")),
             "DynamicLossScale got loss_scale=inf; expected a positive number.\n"
-            "  fix: write loss_scale=1024.0.",
+            "  fix: set loss_scale to a positive number.",
         ),
         (
             lambda: DynamicLossScale(period=0),
             "DynamicLossScale got period=0; expected an integer of at least 1.\n"
-            "  fix: write period=2000.",
+            "  fix: set period to a positive integer.",
         ),
         (
             lambda: DynamicLossScale(factor=1.0),

@@ -1,4 +1,4 @@
-"""What layers expect of their constructor arguments, and the errors when it is not so."""
+"""What constructors expect of their arguments, and the errors when it is not so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pax._core import ArgumentError
+from pax._core.errors import ArgumentError
 
 #: Creates a parameter: `init(rng_key, shape) -> array`.
 Initializer = Callable[..., Any]
