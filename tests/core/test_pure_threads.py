@@ -44,6 +44,8 @@ def test_permission_survives_other_threads_entering_and_leaving() -> None:
             inside = pool.submit(pax.pure(other), Box(x=0))
             assert entered.wait(10)
             box.x = 1  # while another thread is inside pure
+            box.made = Box(x=0)
+            box.made.x = 4  # a module made here is no business of the other thread
             assert pool.submit(pax.pure(lambda b: b), Box(x=5)).result().x == 5
             box.y = 2  # after another thread has come and gone
             leave.set()
@@ -52,7 +54,18 @@ def test_permission_survives_other_threads_entering_and_leaving() -> None:
         return box
 
     changed = pax.pure(run)(Box(x=0))
-    assert (changed.x, changed.y, changed.z) == (1, 2, 3)
+    assert (changed.x, changed.y, changed.z, changed.made.x) == (1, 2, 3, 4)
+
+
+def test_a_thread_outside_pure_is_outside_whatever_the_others_do() -> None:
+    def run(box: Box) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(setattr, other, "x", 2)
+        with pytest.raises(pax.PurityError, match=r"was tried outside `pax\.pure`"):
+            future.result()
+
+    other = Box(x=1)
+    pax.pure(run)(Box())
 
 
 def test_a_sealed_module_is_read_by_many_threads() -> None:
