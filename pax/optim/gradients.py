@@ -62,17 +62,25 @@ def _minus(param: Any, update: Any) -> Any:
         return (param - update).astype(param.dtype)
 
 
+_MODULES_INSTEAD = {
+    "model": "pass the model itself.",
+    "optimizer": "make a module of it: pax.optim.Optimizer(optax.adam(1e-3), model).",
+    "grads": "compute them with pax.grad, which gives a module of the model's class.",
+}
+
+
 def check_modules(function: str, **arguments: Any) -> None:
-    """Raises if one of the arguments is no module."""
+    """Raises if one of the arguments, `model`, `optimizer` or `grads`, is no module."""
     for name, value in arguments.items():
-        if not isinstance(value, Module):
-            fix = f"pass the {name} itself."
-            if name == "grads":
-                fix = "compute them with pax.grad, which gives a module of the model's class."
-            elif name == "optimizer":
-                fix = "make a module of it: pax.optim.Optimizer(optax.adam(1e-3), model)."
+        if isinstance(value, type):
             raise ArgumentError(
-                f"{function} got {type(value).__name__} as `{name}`; expected a module.", fix
+                f"{function} got the class {value.__name__} as `{name}`; expected a module.",
+                "make one of it first; an optimizer is made of the parameters.",
+            )
+        if not isinstance(value, Module):
+            raise ArgumentError(
+                f"{function} got {type(value).__name__} as `{name}`; expected a module.",
+                _MODULES_INSTEAD[name],
             )
 
 

@@ -101,14 +101,16 @@ class Optimizer(StateModule):
             for path, leaf in jax.tree_util.tree_leaves_with_path(self.state)
             if jax.tree_util.keystr(path[-2:]) == _RATE
         ]
-        if len(found) != 1:
+        if not found:
             raise ArgumentError(
-                "the state of the optimizer holds "
-                + (f"{len(found)} learning rates." if found else "no learning rate."),
-                "read the one you mean from `optimizer.state`."
-                if found
-                else "build it with optax.inject_hyperparams(optax.adam)(learning_rate=1e-3), "
+                "the state of the optimizer holds no learning rate.",
+                "build it with optax.inject_hyperparams(optax.adam)(learning_rate=1e-3), "
                 "a number or a schedule.",
+            )
+        if len(found) > 1:
+            raise ArgumentError(
+                f"the state of the optimizer holds {len(found)} learning rates.",
+                "read the one you mean from `optimizer.state`.",
             )
         return found[0]
 

@@ -76,7 +76,7 @@ def build_update_fn(loss_fn: Callable[..., Any], *, scan_mode: bool = False) -> 
         return model, optimizer, aux
 
     def update_in_scan(carry: Any, *inputs: Any) -> tuple[tuple[Any, Any], Any]:
-        if not isinstance(carry, tuple) or len(carry) != 2:
+        if not _is_pair(carry):
             raise ArgumentError(
                 f"the update function, in scan mode, got {type(carry).__name__} as its first "
                 "argument; expected the tuple (model, optimizer).",
@@ -90,15 +90,14 @@ def build_update_fn(loss_fn: Callable[..., Any], *, scan_mode: bool = False) -> 
 
 def _check_returned(returned: Any, model: Module) -> None:
     """Raises unless a loss function returned `(loss, (aux, model))`, the model in its structure."""
-    match returned:
-        case (_, (_, Module() as new)) if type(returned) is type(returned[1]) is tuple:
-            pass
-        case _:
-            raise ArgumentError(
-                f"the loss function returned {_form(returned)}; expected (loss, (aux, model)).",
-                "return the model that pax.purecall(model, x) gave back, with aux before it: "
-                "`return loss, (aux, model)`; aux may be None.",
-            )
+    pair = returned[1] if _is_pair(returned) else None
+    new = pair[1] if _is_pair(pair) else None
+    if not isinstance(new, Module):
+        raise ArgumentError(
+            f"the loss function returned {_form(returned)}; expected (loss, (aux, model)).",
+            "return the model that pax.purecall(model, x) gave back, with aux before it: "
+            "`return loss, (aux, model)`; aux may be None.",
+        )
     if jax.tree_util.tree_structure(new) != jax.tree_util.tree_structure(model):
         raise StructureError(
             "the loss function returned a model of another structure than it was given; "
@@ -106,6 +105,10 @@ def _check_returned(returned: Any, model: Module) -> None:
             "return the model that pax.purecall(model, x) gave back; change modes, layers and "
             "attributes outside of the loss function.",
         )
+
+
+def _is_pair(x: Any) -> bool:
+    return isinstance(x, tuple) and len(x) == 2
 
 
 def _form(x: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -127,6 +127,24 @@ def test_memory_may_be_donated() -> None:
     assert not second.layers[1].weight.is_deleted()
 
 
+def test_named_tuples_are_tuples() -> None:
+    class Aux(NamedTuple):
+        loss: Any
+        model: Any
+
+    class Output(NamedTuple):
+        loss: Any
+        aux: Any
+
+    def fn(model: Any, x: jax.Array) -> Output:
+        loss = jnp.mean(model(x) ** 2)
+        return Output(loss, Aux(loss, model))
+
+    net = pax.Linear(3, 2)
+    _, _, loss = pax.build_update_fn(fn)(net, adam(net), data(6)[0])
+    np.testing.assert_allclose(loss, jnp.mean(net(data(6)[0]) ** 2), rtol=1e-5)
+
+
 def forms(model: Any) -> dict[str, tuple[Any, str]]:
     loss = jnp.array(0.5)
     return {
@@ -189,6 +207,10 @@ def test_at_most_twenty_differences_are_named() -> None:
     assert str(error.value) == STRUCTURE.format(f"{named} and 6 more")
 
 
+class Momentum(pax.StateModule):
+    """Stands for what opax.sgd returns: a class."""
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_the_functions_take() -> None:
     net = pax.Linear(3, 2)
@@ -211,6 +233,14 @@ def test_what_the_functions_take() -> None:
                 "GradientTransformationExtraArgs",
                 "optimizer",
                 "make a module of it: pax.optim.Optimizer(optax.adam(1e-3), model).",
+            ),
+        ),
+        (
+            lambda: update(net, Momentum, *data(6)),
+            module.format(
+                "the class Momentum",
+                "optimizer",
+                "make one of it first; an optimizer is made of the parameters.",
             ),
         ),
         (

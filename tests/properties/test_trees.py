@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pax
+from pax._core.compare import differences
 from pax._core.guard import Draft
 from tests.core.samples import Box
 
@@ -317,3 +318,6 @@ def test_a_difference_in_structure_is_found_or_there_is_none(one: Plan, two: Pla
     else:
         with pytest.raises(pax.StructureError, match="the structures differ at"):
             pax.assert_structure_equal(a, b)
+    forth, back = list(differences(a, b)), list(differences(b, a))
+    assert bool(forth) == (jax.tree.structure(a) != jax.tree.structure(b))
+    assert {(path, right, left) for path, left, right in forth} == set(back)
