@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
 
+import jax
 import pytest
 
 
@@ -16,3 +20,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs an example in this process, under JAX's usual promotion; returns what it printed."""
+
+    def run(example: ModuleType, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [f"{example.__name__}.py", *arguments])
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            example.main()
+        return capsys.readouterr().out
+
+    return run
