@@ -115,6 +115,23 @@ def test_operands_that_are_arrays_are_children_and_not_trained() -> None:
     assert sorted(net.state_dict()) == ["constants", "modules"]
 
 
+def test_an_array_may_be_an_example_an_operand_and_a_value_at_once() -> None:
+    a, b = array(2, 3), array(2, 3)
+    x = InputNode(a)
+    out = x * a + 2 * (x >> Always(a))
+    np.testing.assert_allclose(GraphModule([x], out)(b), b * a + 2 * a, rtol=1e-6)
+
+
+class Always:
+    """A function that returns the same array each time."""
+
+    def __init__(self, array: jax.Array) -> None:
+        self.array = array
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.array
+
+
 def test_numbers_and_texts_are_static() -> None:
     x = node()
     out = (x * 2 | "mean") >> (lambda x, how: getattr(jnp, how)(x))

@@ -55,8 +55,10 @@ def plan_of(
                 f"the output depends on {node!r}, which is not among the inputs.",
                 "list every input node: GraphModule([x, y], output).",
             )
-        if id(node.value) in arrays and node.fx is None:
-            places[node] = len(inputs) + list(arrays).index(id(node.value))
+    array_places = {key: i for i, key in enumerate(arrays, start=len(inputs))}
+    for node in operands:
+        if id(node.value) in arrays:
+            places[node] = array_places[id(node.value)]
     for i, node in enumerate([*others, *calls], start=len(inputs) + len(arrays)):
         places[node] = i
     modules = _modules(calls)
