@@ -7,7 +7,7 @@ from typing import Any, NoReturn, final
 
 import jax
 
-from pax._core import ArgumentError, PurityError, StructureError, all_differences, some
+from pax._core import ArgumentError, PurityError, some
 
 
 @final
@@ -55,35 +55,29 @@ class Flattener:
     def update(self, /, **trees: Any) -> Flattener:
         """Returns a new flattener with some of the trees replaced.
 
+        A tree of another structure is taken too; a compiled function that is called with it is
+        compiled again.
+
         Args:
-            trees: by the name of an old tree, one of the same structure.
+            trees: new trees by the names of old ones.
         Raises:
             ArgumentError: for a name that the flattener does not have.
-            StructureError: if a tree has another structure than the old one; every difference
-                is listed.
         """
-        known = dict(self._treedefs)
-        unknown = [name for name in trees if name not in known]
+        old = dict(self._treedefs)
+        unknown = [name for name in trees if name not in old]
         if unknown:
             raise ArgumentError(
                 f"Flattener.update got {some([f'`{name}`' for name in unknown])}; the flattener "
-                f"has {some([f'`{name}`' for name in known])}.",
+                f"has {some([f'`{name}`' for name in old])}.",
                 "check the name; give all trees when you make it: Flattener(model=..., other=...).",
             )
-        flat = {name: jax.tree_util.tree_flatten(tree) for name, tree in trees.items()}
-        changed = [name for name, (_, treedef) in flat.items() if treedef != known[name]]
-        if changed:
-            old = {name: getattr(self, name) for name in changed}
-            new = {name: trees[name] for name in changed}
-            raise StructureError(
-                "Flattener.update got trees of another structure than it carries: "
-                f"{all_differences(old, new)}.",
-                "return every tree with the structure that it came with; if the change is meant, "
-                "make a new Flattener.",
-            )
-        leaves = dict(zip(known, self._leaves, strict=True))
-        leaves.update((name, x) for name, (x, _) in flat.items())
-        return _unflatten(self._treedefs, leaves.values())
+        leaves = dict(zip(old, self._leaves, strict=True))
+        new = dict(old)
+        for name, tree in trees.items():
+            leaves[name], new[name] = jax.tree_util.tree_flatten(tree)
+        # where nothing changed, the same object, so that JAX compares no structure
+        treedefs = self._treedefs if new == old else tuple(new.items())
+        return _unflatten(treedefs, leaves.values())
 
     def parameters(self) -> NoReturn:
         """Raises an error, for what a flattener carries is trained tree by tree.

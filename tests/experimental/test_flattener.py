@@ -282,25 +282,20 @@ def test_names_that_it_does_not_have() -> None:
     )
 
 
-def test_trees_of_another_structure_are_refused() -> None:
-    flat = Flattener(model=pax.Linear(3, 2), state={"a": X, "b": None}, x=X)
-    with pytest.raises(pax.StructureError) as raised:
-        flat.update(model=flat.model.eval(), state={"a": X, "b": Y}, x=Y)
-    assert str(raised.value) == (
-        "Flattener.update got trees of another structure than it carries: "
-        "`model.training`: True against False, `state.b`: NoneType against an array.\n"
-        "  fix: return every tree with the structure that it came with; if the change is meant, "
-        "make a new Flattener."
-    )
+def test_a_tree_of_another_structure_is_taken_and_compiled_for() -> None:
+    traces = []
 
+    @jax.jit
+    def run(flat: Flattener) -> jax.Array:
+        traces.append(flat.model.training)
+        return flat.model(X)
 
-def test_at_most_twenty_differences_are_listed() -> None:
-    flat = Flattener(state=[X] * 30)
-    with pytest.raises(pax.StructureError) as raised:
-        flat.update(state=[None] * 30)
-    text = str(raised.value)
-    assert "`state.19`: an array against NoneType and 10 more." in text
-    assert "`state.20`" not in text
+    flat = Flattener(model=pax.Linear(X.shape[-1], 2), x=X)
+    evaluated = flat.update(model=flat.model.eval())
+    for each in (flat, flat.update(x=X * 2), evaluated, evaluated.update(x=X)):
+        run(each)
+    assert traces == [True, False]
+    assert jax.tree.leaves(evaluated.model)[0] is jax.tree.leaves(flat.model)[0]
 
 
 def test_assignment_says_what_to_write() -> None:
