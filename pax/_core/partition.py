@@ -115,9 +115,15 @@ def _check_same_places(a: Any, b: Any) -> None:
     if in_a != in_b:
         only_a = sorted(set(in_a) - set(in_b))
         only_b = sorted(set(in_b) - set(in_a))
+        most = 10 if only_a and only_b else 20
+        unlike = (
+            f"only in the first: {some(only_a, most)}; only in the second: {some(only_b, most)}"
+            if only_a or only_b
+            else f"the first has the order {some(in_a, 10)}, the second {some(in_b, 10)}"
+        )
         raise StructureError(
             f"two trees of class {type(a).__name__} and {type(b).__name__} do not line up; "
-            f"only in the first: {some(only_a)}; only in the second: {some(only_b)}.",
+            f"{unlike}.",
             "combine modules of the same structure, e.g. a model and its own `parameters()`.",
         )
 

@@ -138,6 +138,15 @@ def test_merge_of_trees_that_do_not_line_up() -> None:
         Dense().update_parameters(Box())  # type: ignore[arg-type]
 
 
+def test_attributes_in_another_order_do_not_line_up() -> None:
+    with pytest.raises(pax.StructureError) as error:
+        Box(x=normal(2), y=normal(3)) | Box(y=normal(3), x=normal(2))
+    assert error.value.found == (
+        "two trees of class Box and Box do not line up; the first has the order x, y, the second "
+        "y, x."
+    )
+
+
 def test_at_most_twenty_paths_are_listed() -> None:
     many = Box(x=[normal(1) for _ in range(25)])
     paths = sorted(f"x.{i}" for i in range(25))
@@ -152,6 +161,13 @@ def test_at_most_twenty_paths_are_listed() -> None:
             f"two trees of class Box and Box do not line up; only in the first: "
             f"{', '.join(paths[:20])} and 5 more; only in the second: (none)."
         )
+    with pytest.raises(pax.StructureError) as error:
+        Box(y=[normal(1) for _ in range(11)]) | many
+    assert error.value.found == (
+        "two trees of class Box and Box do not line up; only in the first: y.0, y.1, y.10, y.2, "
+        "y.3, y.4, y.5, y.6, y.7, y.8 and 1 more; only in the second: "
+        f"{', '.join(paths[:10])} and 15 more."
+    )
 
 
 @pytest.mark.parametrize("other", [3, None, {"weight": normal(2, 2), "bias": normal(2)}])
