@@ -41,3 +41,9 @@ def read_fashion(part: str) -> Images:
     files = sorted(FASHION.glob(f"{part}-*"))
     pixels, labels = (np.frombuffer(gzip.decompress(f.read_bytes()), np.uint8) for f in files)
     return pixels[16:].reshape(-1, 28, 28) / np.float32(255), labels[8:].astype(np.int32)
+
+
+def tiled(images: np.ndarray, columns: int) -> np.ndarray:
+    """Returns one picture of many, [N, side, side], row by row from the upper left."""
+    _, side, _ = images.shape
+    return images.reshape(-1, columns, side, side).swapaxes(1, 2).reshape(-1, columns * side)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 from rich.progress import Progress
 
 import pax
-from examples.images import SETS, load_data
+from examples.images import SETS, load_data, tiled
 
 LINE = "epoch {:3}  ELBO: training {:.2f}, test {:.2f} = {:.2f} (pixels) - {:.2f} (code)"
 
@@ -101,20 +101,16 @@ def draw(file: Path, model: VAE, pictures: jax.Array, side: int, rng_key: jax.Ar
     }
     figure = Figure(figsize=(7.2, 2.7), layout="constrained")
     for axes, (title, images) in zip(figure.subplots(1, 3), shown.items(), strict=True):
-        grid = np.reshape(images, (6, 6, side, side)).transpose(0, 2, 1, 3)
-        axes.imshow(grid.reshape(6 * side, 6 * side), cmap="Greys", vmin=0, vmax=1)
+        axes.imshow(tiled(np.reshape(images, (36, side, side)), 6), cmap="Greys", vmin=0, vmax=1)
         axes.set_title(title)
         axes.axis("off")
     figure.savefig(file, dpi=100)
 
 
-class HelpFormatter(ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter):
-    """Keeps the lines of the text above."""
-
-
 def main() -> None:
     """Reads the command line, trains, and shows what came of it."""
-    parser = ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
+    about = "Train a variational autoencoder on small images, and let it draw new ones."
+    parser = ArgumentParser(description=about, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", choices=SETS, default="mnist", help="images used")
     parser.add_argument("--epochs", type=int, default=120, help="times to go over all images")
     parser.add_argument("--batch-size", type=int, default=100, help="images in one step")

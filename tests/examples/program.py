@@ -24,7 +24,7 @@ def start(environment: dict[str, str], name: str, *arguments: str) -> subprocess
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Returns what a program printed that should have ended well, without a word of complaint."""
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=1800)
     assert process.returncode == 0, errors
     return output
 

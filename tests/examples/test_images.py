@@ -87,3 +87,11 @@ def test_fashion_is_read_from_four_files(monkeypatch: pytest.MonkeyPatch, tmp_pa
         np.testing.assert_array_equal(np.round(255 * pixels), written[part][0])
         np.testing.assert_array_equal(labels, written[part][1])
         assert (pixels.dtype, labels.dtype) == (np.float32, np.int32)
+
+
+def test_tiles_are_placed_row_by_row() -> None:
+    tiles = np.random.default_rng(5).random((6, 4, 4))
+    picture = images.tiled(tiles, 3)
+    assert picture.shape == (8, 12)
+    np.testing.assert_array_equal(picture[4:, 8:], tiles[5])
+    np.testing.assert_array_equal(picture[:4, 4:8], tiles[1])
