@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeGuard, TypeVar, overload
 
 import jax
 
@@ -107,7 +107,7 @@ def _check_returned(returned: Any, model: Module) -> None:
         )
 
 
-def _is_pair(x: Any) -> bool:
+def _is_pair(x: Any) -> TypeGuard[tuple[Any, Any]]:
     return isinstance(x, tuple) and len(x) == 2
 
 
