@@ -109,9 +109,9 @@ class Transformer(Module):
         drop = self._dropout()
         for layer in self.layers:
             y = layer["attn_layer_norm"](x)
-            x = x + drop(layer["attention"](y, y, y, seen))
+            x = _add(x, drop(layer["attention"](y, y, y, seen)))
             y = layer["dense_layer_norm"](x)
-            x = x + drop(layer["dense_block"](y))
+            x = _add(x, drop(layer["dense_block"](y)))
         return self.layer_norm_output(x)
 
     def _dropout(self) -> Callable[[Array], Array]:
@@ -161,6 +161,11 @@ class DenseBlock(Module):
     def __call__(self, x: Array) -> Array:
         """Applies the block to x, shape [..., D]."""
         return self.fc2(jax.nn.gelu(self.fc1(x)))
+
+
+def _add(x: Any, y: Array) -> Array:
+    """Returns x + y in the dtype of x; layers under a policy of precision may return another."""
+    return x + y.astype(jnp.result_type(x))
 
 
 def _seen(time: int, mask: Any) -> Array:

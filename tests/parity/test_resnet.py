@@ -23,7 +23,10 @@ SIZES = {
     18: ((2, 2, 2, 2), BASIC, False),
     50: ((3, 4, 6, 3), BOTTLENECK, True),
 }
-RATE, MOMENTUM = 0.01, 0.9
+MOMENTUM = 0.9
+#: Learning rates. The first gradients of the deep network are in the thousands: at a higher rate
+#: its steps are chaotic, and rounding errors grow a hundredfold at each.
+RATES = {18: 1e-4, 50: 1e-6}
 
 
 def small(v2: bool, bottleneck: bool, data_format: str) -> tuple[Any, torch_resnet.ResNet]:
@@ -81,25 +84,25 @@ def in_format(x: np.ndarray, data_format: str) -> np.ndarray:
 
 
 @jax.jit
-def step(net: Any, state: Any, x: Any, labels: Any) -> tuple[Any, Any]:
+def step(net: Any, state: Any, x: Any, labels: Any, rate: float) -> tuple[Any, Any]:
     def loss_fn(net: Any) -> tuple[Any, Any]:
         net, logits = pax.purecall(net, x)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses.mean(), net
 
     (_, net), grads = pax.value_and_grad(loss_fn, has_aux=True)(net)
-    updates, state = optax.sgd(RATE, MOMENTUM).update(grads, state)
+    updates, state = optax.sgd(rate, MOMENTUM).update(grads, state)
     return net.update_parameters(optax.apply_updates(net.parameters(), updates)), state
 
 
-def train_both(ours: Any, theirs: torch_resnet.ResNet, steps: int, size: int, dtype: Any) -> Any:
-    """Trains both on the same random batches of three; returns ours."""
-    state = optax.sgd(RATE, MOMENTUM).init(ours.parameters())
-    optimizer = torch.optim.SGD(theirs.parameters(), RATE, MOMENTUM)
+def train_both(ours: Any, theirs: torch_resnet.ResNet, rate: float, steps: int, size: int) -> Any:
+    """Trains both in float64 on the same random batches of three; returns ours."""
+    state = optax.sgd(rate, MOMENTUM).init(ours.parameters())
+    optimizer = torch.optim.SGD(theirs.parameters(), rate, MOMENTUM)
     for seed in range(steps):
-        x = images(3, size, dtype, seed)
+        x = images(3, size, np.float64, seed)
         labels = np.random.default_rng(seed).integers(CLASSES, size=3)
-        ours, state = step(ours, state, in_format(x, ours.data_format), labels)
+        ours, state = step(ours, state, in_format(x, ours.data_format), labels, rate)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(labels)).backward()
         optimizer.step()
@@ -134,9 +137,9 @@ def assert_same_outputs(
     ("v2", "bottleneck", "data_format"),
     [
         (False, False, "NCHW"),
-        (False, True, "NHWC"),
-        (True, False, "NHWC"),
-        (True, True, "NCHW"),
+        (True, True, "NHWC"),
+        pytest.param(False, True, "NHWC", marks=pytest.mark.slow),
+        pytest.param(True, False, "NCHW", marks=pytest.mark.slow),
     ],
 )
 def test_small(v2: bool, bottleneck: bool, data_format: str) -> None:
@@ -145,7 +148,7 @@ def test_small(v2: bool, bottleneck: bool, data_format: str) -> None:
         ours = randomized(jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), ours))
         torch_resnet.load(theirs.double(), data_format, values(ours))
         assert_same_outputs(ours, theirs, 24, np.float64, 1e-10)
-        ours = train_both(ours, theirs, 3, 24, np.float64)
+        ours = train_both(ours, theirs, 1e-2, 3, 24)
         assert_same_arrays(ours, theirs, 1e-10)
         assert_same_outputs(ours, theirs, 24, np.float64, 1e-10)
 
@@ -163,10 +166,14 @@ def test_outputs_in_float32(size: int, v2: bool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_ten_steps(size: int) -> None:
+    """In float64: in float32 a relu that opens in one library alone parts the runs for good."""
     with jax.enable_x64(True):
         ours, theirs = sized(size, v2=False)
-        ours = randomized(jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), ours))
-        torch_resnet.load(theirs.double(), "NCHW", values(ours))
-        ours = train_both(ours, theirs, 10, 64, np.float64)
-        assert_same_arrays(ours, theirs, 1e-8)
-        assert_same_outputs(ours, theirs, 64, np.float64, 1e-8)
+        before = randomized(jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), ours))
+        start = values(before)
+        torch_resnet.load(theirs.double(), "NCHW", start)
+        ours = train_both(before, theirs, RATES[size], 10, 64)
+        assert_same_arrays(ours, theirs, 1e-9)
+        assert_same_outputs(ours, theirs, 64, np.float64, 1e-9)
+        for path, x in values(ours).items():
+            assert np.abs(x - start[path]).max() > 1e-7, path
