@@ -90,7 +90,7 @@ def build_update_fn(loss_fn: Callable[..., Any], *, scan_mode: bool = False) -> 
 
 def _check_returned(returned: Any, model: Module) -> None:
     """Raises unless a loss function returned `(loss, (aux, model))`, the model in its structure."""
-    pair = returned[1] if _is_pair(returned) else None
+    pair: Any = returned[1] if _is_pair(returned) else None
     new = pair[1] if _is_pair(pair) else None
     if not isinstance(new, Module):
         raise ArgumentError(
