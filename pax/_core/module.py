@@ -24,7 +24,7 @@ from pax._core.structure import set_dict
 from pax._core.tree import named_submodules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class _Construction(threading.local):
@@ -129,6 +129,8 @@ class Module(Node, metaclass=ModuleMeta):
     #: How `pax.experimental.default_mp_policy` makes modules of the class compute: "half", "full",
     #: or None to leave them as they are.
     precision_role: ClassVar[str | None] = None
+    #: What an array is, by attribute name, when a state dict was saved without it.
+    _absent_state: ClassVar[Mapping[str, float]] = {}
     #: Whether `summary()` shows the module as one line, without what is under it.
     _summary_as_one_line: ClassVar[bool] = False
 

@@ -54,10 +54,16 @@ class _Loading:
         loaded = [
             self.value(child, state[name], _join(path, name))
             if name in state
-            else self.missing(child, _join(path, name))
+            else self.absent(module, name, child, _join(path, name))
             for name, child in zip(record.names, children, strict=True)
         ]
         return record.build(loaded)
+
+    def absent(self, module: Module, name: str, child: Any, path: str) -> Any:
+        """Returns what an attribute is that the dict does not have; its class may know it."""
+        if name in module._absent_state and is_jax_leaf(child):
+            return jax.device_put(np.full(child.shape, module._absent_state[name], child.dtype))
+        return self.missing(child, path)
 
     def missing(self, child: Any, path: str) -> Any:
         self.problems.append(f"{path}: missing")

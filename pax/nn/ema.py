@@ -37,6 +37,8 @@ class EMA(StateModule):
     averages: Any
     #: 1.0 while the next update replaces the averages, 0.0 after it; None without `debias`.
     debias: Array | None
+    #: Averages that were saved alone, as those of batch norms are in PAX, have seen their data.
+    _absent_state = {"debias": 0.0}
 
     def __init__(
         self, initial_value: Any, decay_rate: float, debias: bool = False, allow_int: bool = False

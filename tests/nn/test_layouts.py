@@ -176,3 +176,27 @@ def test_functions_of_a_sequence_are_wrapped() -> None:
     assert isinstance(net.modules, tuple)
     assert type(net.modules[1]) is pax.Lambda
     assert net.modules[1].func is jax.nn.relu
+
+
+@pytest.mark.parametrize("make", [pax.BatchNorm1D, pax.BatchNorm2D])
+def test_averages_that_were_saved_without_a_flag_load(make: Callable[[int], Any]) -> None:
+    norm = make(3)
+    x = jnp.asarray(
+        np.random.default_rng(0).normal(size=(4, *(5, 5)[: len(norm.data_format) - 2], 3))
+    )
+    trained, _ = pax.purecall(norm, x)
+    saved = trained.state_dict()
+    for average in ("ema_mean", "ema_var"):
+        del saved[average]["debias"]
+    loaded = norm.load_state_dict(saved)
+    assert loaded.ema_mean.debias == 0.0
+    pax.assert_structure_equal(loaded, trained)
+    for again in (loaded, trained):
+        after, y = pax.purecall(again, 2 * x)
+        np.testing.assert_array_equal(y, pax.purecall(trained, 2 * x)[1])
+        np.testing.assert_array_equal(
+            after.ema_mean.averages, pax.purecall(trained, 2 * x)[0].ema_mean.averages
+        )
+    del saved["ema_mean"]["averages"]
+    with pytest.raises(pax.StructureError, match=r"ema_mean\.averages: missing"):
+        norm.load_state_dict(saved)
