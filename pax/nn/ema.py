@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,7 @@ class EMA(StateModule):
     #: 1.0 while the next update replaces the averages, 0.0 after it; None without `debias`.
     debias: Array | None
     #: Averages that were saved alone, as those of batch norms are in PAX, have seen their data.
-    _absent_state = {"debias": 0.0}
+    _absent_state: ClassVar[Mapping[str, float]] = {"debias": 0.0}
 
     def __init__(
         self, initial_value: Any, decay_rate: float, debias: bool = False, allow_int: bool = False
