@@ -7,6 +7,7 @@ takes both kinds, and both train the same network to the same weights.
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from typing import Any
 
@@ -97,4 +98,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

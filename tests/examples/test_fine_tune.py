@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -118,6 +119,17 @@ def test_nothing_to_do(run: Callable[..., str], tmp_path: Path, option: str) -> 
     with pytest.raises(SystemExit) as stop:
         run(fine_tune, option, "0", "--output", str(tmp_path))
     assert stop.value.code == "--body-steps, --steps, --shots and --draws start at 1."
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_quietly(environment: dict[str, str], tmp_path: Path) -> None:
+    process = start(environment, "fine_tune", "--steps", "100000", "--output", str(tmp_path))
+    assert process.stdout
+    assert process.stdout.readline().startswith("accuracy on the classes 0 to 4:")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (130, "")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

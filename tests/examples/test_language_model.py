@@ -91,7 +91,7 @@ def test_baselines_by_their_definitions(texts: tuple[str, str]) -> None:
     assert xz < gzip < unigram
 
 
-@pytest.mark.parametrize("name", language_model.MODELS)
+@pytest.mark.parametrize("name", ["gru", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_the_program(
     run: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""The command lines of the programs on images: every option explained, impossible sizes refused."""
+"""The command lines of the programs: every option explained, impossible sizes refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,21 @@ from types import ModuleType
 
 import pytest
 
-from examples import diffusion, mixed_precision, vae
+from examples import (
+    dataclass_module,
+    diffusion,
+    fine_tune,
+    graph_module,
+    language_model,
+    lazy_module,
+    mixed_precision,
+    optimizer_module,
+    vae,
+)
 
-PROGRAMS = [vae, diffusion, mixed_precision]
+ON_IMAGES = [vae, diffusion, mixed_precision]
+WALK_THROUGHS = [dataclass_module, graph_module, lazy_module, optimizer_module]
+PROGRAMS = [*ON_IMAGES, *WALK_THROUGHS, fine_tune, language_model]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
@@ -23,13 +35,14 @@ def test_help_names_every_option(
         program.main()
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    options = re.findall(r'add_argument\("(--[\w-]+)"', Path(str(program.__file__)).read_text())
-    assert {"--data", "--epochs", "--batch-size", "--seed"} <= set(options)
+    options = re.findall(r'add_argument\(\s*"(--[\w-]+)"', Path(str(program.__file__)).read_text())
+    least = ["--data", "--epochs", "--batch-size"] if program in ON_IMAGES else ["--steps"]
+    assert {*least, "--seed"} <= set(options)
     for option in options:
-        assert re.search(rf"^  {option} [^-]*\(default: \S+\)$", text, re.MULTILINE | re.DOTALL)
+        assert re.search(rf"^  {option} [^-]*\(default: [^)]+\)$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", ON_IMAGES, ids=lambda program: program.__name__)
 @pytest.mark.parametrize(
     "arguments", [("--epochs", "0"), ("--batch-size", "0"), ("--batch-size", "4001")]
 )
