@@ -174,7 +174,8 @@ def _under_policy(name: str, method: Any) -> Callable[..., Any]:
         if policy is None:  # built by `type(module)(...)`
             return method.__get__(self)(*args, **kwargs)
         enter, leave = _caster(policy, 1), _caster(policy, 2)
-        args, kwargs = _map(enter, (args, kwargs))
+        args = _map(enter, args)
+        kwargs = {k: _map(enter, v) for k, v in kwargs.items()}  # not one tree: JAX sorts its keys
         stand_in = StandIn(self, _POLICY, enter, _caster(policy, 0))
         try:
             out = getattr(stand_in.module, name)(*args, **kwargs)

@@ -66,6 +66,16 @@ def test_every_public_method_is_under_the_policy() -> None:
     assert type(module).half is Probe.half
 
 
+def test_keyword_arguments_come_in_the_order_of_the_call() -> None:
+    class Join(pax.Module):
+        def __call__(self, **parts):
+            return jnp.concatenate(list(parts.values()))
+
+    first, second = normal(2).astype(F16), normal(3, seed=1).astype(F16)
+    joined = under(Join(), pax.Policy(F32, F16, F16))(b=first, a=second)
+    np.testing.assert_array_equal(joined, jnp.concatenate([first, second]))
+
+
 def test_class_methods_build_modules_without_a_policy() -> None:
     built = under(Probe()).build(3)
     assert type(built) is Probe
