@@ -9,6 +9,7 @@ import jax
 import pytest
 
 import pax
+from pax._core.guard import is_sealed
 from tests.core.samples import Box, Net, normal
 
 
@@ -62,11 +63,14 @@ def test_modules_made_of_others_inside_pure() -> None:
 def test_a_module_made_inside_pure_of_one_without_its_arrays_keeps_its_children() -> None:
     def run(box: Box) -> Box:
         box.hollow = hollow.eval()
+        box.again = hollow
+        box.again = box.again.eval()
         return box
 
     hollow = jax.tree.map(lambda _: "no array", Net())
     changed = pax.pure(run)(Box())
     assert changed.hollow.pytree_attributes == Net().pytree_attributes
+    assert changed.again.pytree_attributes == Net().pytree_attributes
 
 
 def test_what_a_nested_pure_returns_may_change_where_it_is_assigned() -> None:
@@ -158,6 +162,20 @@ def test_a_copy_made_in_an_inner_trace_may_not_change() -> None:
         return box
 
     assert pax.pure(run)(Box(x=normal(2), y=1)).y == 1
+
+
+def test_a_copy_made_in_a_constructor_is_sealed() -> None:
+    copies: list[Any] = []
+
+    class Net(Box):
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            copies.extend([self.copy(), self.replace(x=2)])
+            with pytest.raises(pax.PurityError, match="outside"):
+                copies[0].x = 3
+
+    Net(x=1)
+    assert [is_sealed(copy) for copy in copies] == [True, True]
 
 
 def test_a_constructor_takes_modules_as_they_are() -> None:
