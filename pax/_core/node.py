@@ -43,12 +43,15 @@ def is_node(x: Any) -> TypeGuard[Node]:
 
 
 def is_unit(x: Any) -> bool:
-    """Returns whether `x` is a module or an `EmptyNode`: where a walk over a container stops."""
-    return isinstance(x, (Node, EmptyNode))
+    """Returns whether `x` is a module, an `EmptyNode` or an iterator: where a walk stops.
+
+    JAX takes an iterator for a leaf too, but warns that it will refuse to.
+    """
+    return isinstance(x, (Node, EmptyNode)) or hasattr(type(x), "__next__")
 
 
 def units(tree: Any) -> list[Any]:
-    """Returns the leaves of a container, modules and `EmptyNode`s whole.
+    """Returns the leaves of a container; modules, `EmptyNode`s and iterators are whole.
 
     What JAX cannot take apart, a dict whose keys do not compare, is one leaf.
     """

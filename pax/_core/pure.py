@@ -13,7 +13,7 @@ import jax
 from pax._core.checks import check_tree
 from pax._core.errors import ArgumentError
 from pax._core.guard import permission
-from pax._core.node import Node, is_node, units
+from pax._core.node import Node, is_node, is_unit, units
 from pax._core.pytree import open_copy, seal
 
 M = TypeVar("M", bound=Node)
@@ -36,7 +36,7 @@ def _changes() -> Iterator[tuple[Callable[[Any], Any], Callable[[Any], None]]]:
             roots.append(open_copy(x, permit))
             return roots[-1]
 
-        return jax.tree_util.tree_map(copied, tree, is_leaf=is_node) if _modules(tree) else tree
+        return jax.tree_util.tree_map(copied, tree, is_leaf=is_unit) if _modules(tree) else tree
 
     def check(out: Any) -> None:
         for module in permit.opened:

@@ -10,7 +10,7 @@ import jax
 from pax._core.checks import check_tree
 from pax._core.derived import derived_class, with_class
 from pax._core.errors import StructureError
-from pax._core.node import Node, is_node
+from pax._core.node import Node, is_node, is_unit
 from pax._core.pytree import flatten, rebuilt
 
 M = TypeVar("M", bound=Node)
@@ -25,10 +25,10 @@ def map_submodules(module: M, fn: Callable[[Any], Any], **changes: Any) -> M:
         if isinstance(value, Node):
             mapped[name] = fn(value)
         elif not isinstance(value, jax.Array) and any(
-            map(is_node, jax.tree_util.tree_leaves(value, is_leaf=is_node))
+            map(is_node, jax.tree_util.tree_leaves(value, is_leaf=is_unit))
         ):
             mapped[name] = jax.tree_util.tree_map(
-                lambda x: fn(x) if isinstance(x, Node) else x, value, is_leaf=is_node
+                lambda x: fn(x) if isinstance(x, Node) else x, value, is_leaf=is_unit
             )
     return rebuilt(module, changes, mapped)
 
@@ -83,7 +83,7 @@ def replace_node(module: Node, node: Any, value: Any) -> Any:
         changes: dict[str, Any] = {}
         for name in flatten(x)[1].names:
             before, old = found, x.__dict__[name]
-            new = jax.tree_util.tree_map(swap, old, is_leaf=lambda y: y is node or is_node(y))
+            new = jax.tree_util.tree_map(swap, old, is_leaf=lambda y: y is node or is_unit(y))
             if found > before:
                 changes[name] = new
         return rebuilt(x, changes) if changes else x

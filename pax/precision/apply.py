@@ -14,6 +14,7 @@ from pax._core import (
     ArgumentError,
     Module,
     StandIn,
+    is_unit,
     map_own_arrays,
     plain_class,
     rebuilt,
@@ -189,7 +190,7 @@ def _under_policy(name: str, method: Any) -> Callable[..., Any]:
 
 def _map(fn: Callable[[Any], Any], tree: Any) -> Any:
     """Maps over the leaves of a tree, modules whole."""
-    return jax.tree_util.tree_map(fn, tree, is_leaf=lambda x: isinstance(x, Module))
+    return jax.tree_util.tree_map(fn, tree, is_leaf=is_unit)
 
 
 def _letters(module: Any) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -139,3 +142,25 @@ def test_a_call_through_a_mixed_list() -> None:
     net = Apply(lambda self, x: self.steps[1](self.steps[0](x)), steps=[Dense(3, 2), jnp.tanh])
     x = normal(4, 3, seed=9)
     assert (jax.jit(lambda net, x: net(x))(net, x) == jax.jit(net)(x)).all()
+
+
+ITERATORS = [
+    lambda: iter([1]),
+    lambda: enumerate([1]),
+    lambda: (i for i in [1]),
+    lambda: map(str, [1]),
+]
+
+
+@pytest.mark.parametrize("make", ITERATORS)
+def test_an_iterator_is_static_alone_and_beside_a_layer(make: Callable[[], Any]) -> None:
+    stream, layer = make(), Dense()
+    box = Box(stream=stream, both=[layer, stream])
+    assert box.pytree_attributes == ("both",)
+    again = box.load_state_dict(box.state_dict())
+    for other in (box.copy(), box.eval(), box.apply(lambda m: m.replace(name="n")), again):
+        assert other.stream is stream
+        assert other.both[1] is stream
+    swapped = box.replace_node(layer, Dense())
+    assert swapped.both[1] is stream
+    assert box.summary().splitlines()[0] == "Box"

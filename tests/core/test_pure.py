@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -339,3 +340,13 @@ def test_attributes_of_a_draft_may_be_read_like_those_of_a_module() -> None:
         return net
 
     assert pax.pure(run)(Net()).new.shape == (3,)
+
+
+def test_an_iterator_among_the_arguments_is_passed_as_it_is() -> None:
+    @pax.pure
+    def run(pair: tuple[Box, Iterator[int]], more: Iterator[int]) -> Box:
+        box, stream = pair
+        box.seen = [*stream, *more]
+        return box
+
+    assert run((Box(), iter([1, 2])), enumerate([3])).seen == [1, 2, (0, 3)]
