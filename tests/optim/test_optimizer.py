@@ -362,3 +362,15 @@ def test_gradients_of_other_parameters() -> None:
         "  at: model\n"
         "  fix: freeze, replace and switch modes first, then make the optimizer of that model."
     )
+
+
+def test_a_gradient_through_steps_does_not_go_through_the_norm() -> None:
+    optimizer = pax.optim.Optimizer(optax.sgd(0.1), normal(3))
+
+    @jax.grad
+    def through(grads: jax.Array) -> jax.Array:
+        changed, updates = pax.purecall(optimizer, grads)
+        return updates.sum() + changed.gradient_norm
+
+    # at zero the norm has no gradient, and a loop over steps would make NaN of it
+    np.testing.assert_allclose(through(jnp.zeros(3)), [0.1] * 3, rtol=1e-6)

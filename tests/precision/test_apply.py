@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pax
-from tests.core.samples import normal
+from tests.core.samples import Box, normal
 from tests.precision.probe import BF16, F16, F32, POLICY, Probe, under
 
 
@@ -104,6 +104,17 @@ def test_a_copy_that_a_method_makes_keeps_policy_and_arrays(pick: Callable[..., 
     assert made.double(normal(3)).dtype == F16
 
 
+def test_a_module_of_another_class_that_a_method_makes_gets_the_stored_arrays() -> None:
+    class Gives(Box):
+        def give(self):
+            return Box(same=self.x, other=self.x * 2)
+
+    module = under(Gives(x=normal(3)))
+    given = module.give()
+    assert given.same is module.x
+    assert given.other.dtype == BF16  # an array of another module is not cast
+
+
 def test_a_copy_that_a_pure_method_makes_keeps_the_policy() -> None:
     module, x = under(Probe()), normal(3, seed=7)
     grown, out = module.grown(x)
@@ -185,6 +196,33 @@ def test_a_change_in_an_inner_trace_is_refused() -> None:
 
     with pytest.raises(pax.PurityError, match=r"began after `pax\.pure`"):
         run(under(Probe()))
+
+
+def test_a_call_in_an_inner_trace_that_changes_nothing_is_fine() -> None:
+    @pax.pure
+    def run(module, x):
+        return jax.jit(lambda x: module(x))(x)
+
+    linear, x = under(pax.Linear(3, 2)), normal(1, 3)
+    np.testing.assert_array_equal(run(linear, x), jax.jit(linear)(x))
+
+
+def test_a_change_after_the_method_has_returned_is_refused() -> None:
+    class Late(pax.StateModule):
+        def __init__(self):
+            super().__init__()
+            self.count = normal(2)
+
+        def add(self, x):
+            self.count = self.count + x
+            yield self.count
+
+    @pax.pure
+    def run(module, x):
+        return list(module.add(x)), module
+
+    with pytest.raises(pax.PurityError, match="setting `count` of Late was tried"):
+        run(under(Late()), normal(2, seed=1))
 
 
 def test_an_error_leaves_what_was_written_before_it() -> None:
