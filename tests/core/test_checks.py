@@ -103,6 +103,16 @@ def test_checked_when_pure_ends_and_when_something_is_replaced() -> None:
     assert net.scan_bugs() is net
 
 
+def test_a_module_that_is_returned_and_was_no_argument_is_checked_too() -> None:
+    def share(net: Box) -> Box:
+        net.part = made = Box(a=Dense(), b=None)
+        net.part = None
+        made.b = made.a
+        return made
+
+    assert refused(lambda: pax.pure(share)(Box())) == shared("module", "a", "b")
+
+
 def test_a_module_that_was_not_returned_is_checked_too() -> None:
     def share(net: Box) -> int:
         net.b = net.a
