@@ -105,6 +105,9 @@ def update_parameters(module: M, *, params: M) -> M:
 def freeze_parameters(module: M) -> M:
     """Returns the module with nothing trainable in it, nor in anything under it.
 
+    State is not touched: batch statistics and random keys still change in training mode. For a
+    part that stays as it is, `pax.freeze_parameters(part).eval()`.
+
     Args:
         module: the module; freezing it twice is the same as once.
     Returns:
