@@ -139,6 +139,7 @@ def from_state_dict(module: M, state_dict: dict[str, Any]) -> M:
     if loading.problems:
         raise StructureError(
             f"the state dict does not fit {type(module).__name__}: {some(loading.problems)}.",
-            "save and load with modules built by the same constructor arguments.",
+            "save and load with modules built by the same constructor arguments; cast them, or "
+            "apply a precision policy, after loading.",
         )
     return loaded

@@ -48,7 +48,8 @@ def test_entries_that_do_not_fit() -> None:
     assert str(raised.value) == (
         "the state dict does not fit Linear: extra: unknown, weight: missing, "
         "bias: float32[2,3] for float32[3].\n"
-        "  fix: save and load with modules built by the same constructor arguments."
+        "  fix: save and load with modules built by the same constructor arguments; cast them, "
+        "or apply a precision policy, after loading."
     )
 
 

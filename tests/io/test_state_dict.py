@@ -205,7 +205,8 @@ def test_what_does_not_fit_is_named(name: str) -> None:
         box.load_state_dict(state)
     assert str(error.value) == (
         f"the state dict does not fit Box: {problem}.\n"
-        "  fix: save and load with modules built by the same constructor arguments."
+        "  fix: save and load with modules built by the same constructor arguments; cast them, "
+        "or apply a precision policy, after loading."
     )
 
 
