@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -99,7 +100,27 @@ def seal(module: Node) -> None:
     """Ends the changes of a module: its attributes are looked at, and fixed from here on."""
     record = module.__dict__["_pax"]
     if type(record) is Draft:
-        module.__dict__["_pax"] = _current(module, record)
+        record = _current(module, record)
+        for name in record.names:
+            module.__dict__[name] = _in_order(module.__dict__[name])
+        module.__dict__["_pax"] = record
+
+
+def _in_order(value: Any) -> Any:
+    """Returns a child with the keys of its plain dicts sorted, in lists and tuples too.
+
+    JAX sorts them whenever it rebuilds a tree, so a model would else call its layers in another
+    order after the first copy.
+    """
+    kind = type(value)
+    if kind is dict:
+        ordered = {k: _in_order(value[k]) for k in sorted(value)}
+        same = list(ordered) == list(value) and all(v is value[k] for k, v in ordered.items())
+        return value if same else ordered
+    if kind is list or kind is tuple:
+        items = kind(map(_in_order, value))
+        return value if all(map(operator.is_, items, value)) else items
+    return value
 
 
 def open_copy(module: Node, permit: Permit) -> Any:
@@ -187,5 +208,7 @@ def rebuilt(module: Node, changes: Mapping[str, Any], mapped: Mapping[str, Any] 
     kept = [k for k in record.names if k not in changes and k not in mapped]
     attributes = {**{k: module.__dict__[k] for k in record.entries}, **mapped, **changes}
     known = {k: record.entries[k] for k in kept} | _foreign(module, record, mapped)
-    set_dict(new, {"_pax": classify(type(module), attributes, known), **attributes})
+    classified = classify(type(module), attributes, known)
+    attributes |= {k: _in_order(v) for k, v in changes.items() if k in classified.names}
+    set_dict(new, {"_pax": classified, **attributes})
     return like_source(new, module)

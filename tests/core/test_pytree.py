@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from typing import Any
 
@@ -267,3 +268,49 @@ def test_a_cached_property_is_no_attribute() -> None:
     for again in (box, box.copy(), box.eval().train(), box.replace(x=box.x)):
         assert again.pytree_attributes == ("x",)
         assert jax.tree.structure(again) == jax.tree.structure(Cached(x=normal(2), sizes=[1]))
+
+
+class Branches(pax.Module):
+    """Calls the layers of a dict one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = {"b": Dense(seed=1), "a": [{"z": Dense(seed=3), "y": jnp.tanh}]}
+        self.settings = {"second": 2, "first": 1}
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for part in self.parts.values():
+            for layer in part[0].values() if isinstance(part, list) else [part]:
+                x = layer(x)
+        return x
+
+
+def test_a_dict_of_layers_has_one_order_before_and_after_a_copy() -> None:
+    net, x = Branches(), normal(3, 2)
+    assert list(net.parts) == ["a", "b"]
+    assert list(net.parts["a"][0]) == ["y", "z"]
+    assert list(net.settings) == ["second", "first"]
+    for again in (
+        net.eval(),
+        net.copy(),
+        pax.pure(lambda net: net)(net),
+        jax.jit(lambda n: n)(net),
+    ):
+        np.testing.assert_array_equal(again(x), net(x))
+    np.testing.assert_allclose(jax.jit(lambda net, x: net(x))(net, x), net(x), rtol=1e-5)
+    replaced = net.replace(parts={"2": Dense(seed=7), "1": Dense(seed=9)})
+    assert list(replaced.parts) == ["1", "2"]
+    assert list(net.set_attribute("more", {"d": normal(2), "c": normal(2)}).more) == ["c", "d"]
+
+    def grown(net: Branches) -> Branches:
+        net.late = {"q": Dense(seed=11), "p": Dense(seed=13)}
+        return net
+
+    assert list(pax.pure(grown)(net).late) == ["p", "q"]
+
+
+def test_a_dict_in_order_is_kept_as_it_is() -> None:
+    parts = {"a": [normal(2)], "b": normal(3)}
+    assert Box(parts=parts).parts is parts
+    ordered = collections.OrderedDict(b=normal(2), a=normal(3))
+    assert list(Box(parts=ordered).parts) == ["b", "a"]

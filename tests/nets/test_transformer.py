@@ -107,7 +107,7 @@ def test_initial_values() -> None:
     net: Any = pax.nets.Transformer(64, 4, layers, 0.1)
     assert len(net.layers) == layers
     for layer in net.layers:
-        assert list(layer) == ["attention", "attn_layer_norm", "dense_layer_norm", "dense_block"]
+        assert set(layer) == {"attention", "attn_layer_norm", "dense_layer_norm", "dense_block"}
         attention, block = layer["attention"], layer["dense_block"]
         dense = [*attention.submodules(), block.fc1, block.fc2]
         assert len(dense) == 6
