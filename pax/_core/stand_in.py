@@ -11,7 +11,7 @@ from pax._core.calls import note_stand_in
 from pax._core.derived import plain_class, with_class, wrapped_class, wrapping
 from pax._core.frozen import is_plain
 from pax._core.guard import Draft
-from pax._core.node import Node, is_jax_leaf, is_unit
+from pax._core.node import Node, is_jax_leaf, is_node, is_unit
 from pax._core.pytree import rebuilt, seal, structure
 from pax._core.structure import set_dict, structure_of
 from pax._core.surgery import apply
@@ -24,15 +24,23 @@ def map_own_arrays(fn: Callable[[Any], Any], module: Node) -> Any:
     return rebuilt(module, {k: v for k, v in own.items() if v is not module.__dict__[k]})
 
 
-def _mapped(fn: Callable[[Any], Any], value: Any) -> Any:
-    """Returns an attribute's value with `fn` over its arrays; itself if that changes nothing."""
+def _mapped(
+    fn: Callable[[Any], Any], value: Any, where: Callable[[Any], bool] = is_jax_leaf
+) -> Any:
+    """Returns an attribute's value with `fn` over its arrays; itself if that changes nothing.
+
+    Args:
+        fn: maps one array, or what else `where` chooses.
+        value: the value.
+        where: what is mapped among arrays, modules and static things.
+    """
     if is_plain(value):
         return value
     try:
         leaves, treedef = jax.tree_util.tree_flatten(value, is_leaf=is_unit)
     except ValueError:  # a dict whose keys do not compare holds no arrays
         return value
-    mapped = [fn(x) if is_jax_leaf(x) else x for x in leaves]
+    mapped = [fn(x) if where(x) else x for x in leaves]
     same = all(a is b for a, b in zip(leaves, mapped, strict=True))
     return value if same else treedef.unflatten(mapped)
 
@@ -94,7 +102,7 @@ class StandIn:
 
     def _left(self, x: Any) -> Any:
         """Returns what an array is to the outside."""
-        return self._origin(x) if id(x) in self._origins else self._leave(x)
+        return self._origins[id(x)][1] if id(x) in self._origins else self._leave(x)
 
     def write_back(self) -> None:
         """Brings what the method changed into the module; the rest keeps its very objects."""
@@ -108,7 +116,7 @@ class StandIn:
         for name, value in changed.items():
             value = _mapped(self._left, value)
             if name not in outer.__dict__ or not _is_same(outer.__dict__[name], value):
-                setattr(outer, name, jax.tree_util.tree_map(self.outside, value, is_leaf=is_unit))
+                setattr(outer, name, _mapped(self.outside, value, where=is_node))
 
     def outside(self, x: Any) -> Any:
         """Returns a module as it is to the outside; what is no module, as it is.

@@ -183,6 +183,16 @@ def test_untouched_containers_stay_and_new_ones_are_stored() -> None:
     assert len(log.lines) == 2
 
 
+def test_a_dict_that_jax_cannot_order_may_be_assigned() -> None:
+    class Named(pax.Module):
+        def __call__(self, x):
+            self.names = {1: "one", "b": "two"}
+            return x
+
+    named, _ = pax.purecall(under(Named()), normal(2))
+    assert named.names == {1: "one", "b": "two"}
+
+
 def test_a_change_outside_pure_is_refused() -> None:
     module = under(Probe())
     with pytest.raises(pax.PurityError, match="setting `dtypes` of Probe was tried outside"):
