@@ -3,6 +3,7 @@
 #
 #   make train ARGS="--data fashion"    train the example, with options
 #   make test                           linters, docs and the quick tests
+#   make bench ARGS=--quick             times and memory beside other libraries
 #   make PYTHON=python3.12 test         with another interpreter, 3.11 or newer
 #
 # torch is here for the parity tests only. Where pip would take a build of several GB for it,
@@ -10,7 +11,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Arguments of the example.
+# Arguments of the example, or of the benchmarks.
 ARGS ?=
 # Processes that run tests.
 JOBS ?= 2
@@ -53,7 +54,7 @@ docs: $(VENV)/.has-dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 bench: $(VENV)/.has-dev
-	for script in benchmarks/*.py; do $(RUN) $$script || exit 1; done
+	$(RUN) -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .venv-newest .venv-oldest .site

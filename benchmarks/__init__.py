@@ -1,0 +1,1 @@
+"""What `pax` costs beside hand-written JAX and other libraries: `python -m benchmarks`."""

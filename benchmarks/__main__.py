@@ -1,0 +1,44 @@
+"""Runs the cases, prints tables of ratios and the table of targets, writes JSON and a plot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.cases import CASES, load
+from benchmarks.machine import describe
+from benchmarks.plot import draw
+from benchmarks.results import Results
+from benchmarks.rounds import run_program
+from benchmarks.tables import case_tables, target_table
+from benchmarks.targets import verdicts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, one or two rounds")
+    parser.add_argument("--only", action="append", choices=CASES, help="this case; repeatable")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), metavar="FILE")
+    options = parser.parse_args()
+    console, results = Console(), Results()
+    for name in options.only or CASES:
+        case = load(name)
+        rows = results.outcomes[name] = {}
+        with console.status(name) as status:
+            for program in case.programs(options.quick):
+                rounds = case.rounds[options.quick]
+                rows[program.name] = run_program(name, case, program, rounds, status.update)
+        for table in case_tables(name, case, results):
+            console.print(table)
+    figures = {"quick": options.quick, "machine": describe(), "cases": results.to_json()}
+    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    draw(results, options.json.with_suffix(".png"))
+    console.print(target_table(verdicts(results), options.quick))
+    console.print(f"figures: {options.json}, plot: {options.json.with_suffix('.png')}")
+
+
+if __name__ == "__main__":
+    main()
