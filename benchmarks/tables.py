@@ -11,6 +11,8 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.results import Results, Spread
 from benchmarks.targets import Verdict
 
+_STYLES = {True: "green", False: "bold red", None: "dim"}
+
 
 def case_tables(name: str, case: Case, results: Results) -> Iterator[Table]:
     """Yields a table of each metric: the yardstick's own figures, the others as ratios to it.
@@ -47,11 +49,13 @@ def cell(results: Results, name: str, case: Case, program: str, contender: str, 
 
 def target_table(verdicts: Sequence[Verdict], quick: bool) -> Table:
     """Returns the table of targets; that of a quick run says that it is none."""
-    table = Table(title="Targets", show_lines=True)
+    table = Table(title="Targets")
     for column in ("row", "target", "measured", ""):
         table.add_column(column)
     for verdict in verdicts:
-        table.add_row(verdict.row, verdict.target, verdict.measured, verdict.word)
+        table.add_row(
+            verdict.row, verdict.target, verdict.measured, verdict.word, style=_STYLES[verdict.met]
+        )
     if quick:
         table.caption = "Small sizes, one or two rounds: this shows that it runs, not how fast."
     return table

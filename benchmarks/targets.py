@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.results import Results
+from benchmarks.results import Results, Spread
 
 #: The JAX libraries that people would use instead.
 PEERS = ("equinox", "nnx", "haiku")
@@ -32,58 +32,69 @@ def verdicts(results: Results) -> list[Verdict]:
     return [verdict for row in ROWS for verdict in row(results)]
 
 
-def at_most(row: str, limit: float, value: float | None, unit: str = "x") -> Verdict:
-    """Returns the verdict on a figure that shall be no more than a limit."""
-    measured = "-" if value is None else f"{value:,.3g}{unit}"
-    return Verdict(
-        row, f"at most {limit:,g}{unit}", measured, None if value is None else value <= limit
-    )
+def at_most(
+    row: str, limit: float, figure: Spread | float | None, unit: str = "x", note: str = ""
+) -> Verdict:
+    """Returns the verdict on a figure, or the median of one, that shall be no more than a limit."""
+    target = f"at most {limit:,.4g}{unit}"
+    if figure is None:
+        return Verdict(row, target, "-", None)
+    value, measured = figure, ""
+    if isinstance(figure, Spread):
+        value, measured = figure.median, f" ({figure.least:,.3g}..{figure.most:,.3g})"
+    return Verdict(row, target, f"{value:,.3g}{unit}{measured}{note}", value <= limit)
 
 
-def ratio(
-    results: Results, case: str, program: str, metric: str, other: str = "jax"
-) -> float | None:
-    """Returns the median of pax over another contender, round by round."""
-    spread = results.ratio(case, program, "pax", metric, other)
-    return spread and spread.median
-
-
-def median(
-    results: Results, case: str, program: str, metric: str, who: str = "pax"
-) -> float | None:
-    """Returns the median of a figure."""
-    spread = results.spread(case, program, who, metric)
-    return spread and spread.median
+def against(
+    results: Results, row: str, limit: float, case: str, program: str, metric: str, other: str
+) -> Verdict:
+    """Returns the verdict on pax over another contender, round by round."""
+    return at_most(row, limit, results.ratio(case, program, "pax", metric, other))
 
 
 def against_fastest(
-    results: Results, case: str, program: str, metric: str, theirs: Iterable[str] | None = None
-) -> float | None:
-    """Returns the median of pax over the least median of the peers, for any of their programs."""
+    results: Results, row: str, limit: float, case: str, program: str, metric: str, *more: str
+) -> Verdict:
+    """Returns the verdict on pax over the fastest peer, which may run other programs, too."""
     ours = median(results, case, program, metric)
     peers = [
-        figure
-        for name in theirs or (program,)
+        (figure, peer)
+        for name in (program, *more)
         for peer in PEERS
         if (figure := median(results, case, name, metric, peer)) is not None
     ]
-    return ours / min(peers) if peers and ours is not None else None
+    if ours is None or not peers:
+        return at_most(row, limit, None)
+    fastest, peer = min(peers)
+    return at_most(row, limit, ours / fastest, note=f" ({peer})")
+
+
+def median(
+    results: Results, case: str, program: str, metric: str, contender: str = "pax"
+) -> float | None:
+    """Returns the median of a figure."""
+    spread = results.spread(case, program, contender, metric)
+    return spread and spread.median
+
+
+def over(a: float | None, b: float | None) -> float | None:
+    """Returns the quotient; None where either is missing."""
+    return None if a is None or b is None else a / b
 
 
 def dispatch(results: Results) -> Iterator[Verdict]:
-    for depth in ("100 layers", "300 layers"):
-        for metric, name in (("forward us", "forward"), ("step us", "training step")):
-            value = ratio(results, "dispatch", depth, metric)
-            yield at_most(f"warm call, {depth}, {name}, against a nested dict", 1.10, value)
-            for peer in ("equinox", "nnx"):
-                value = ratio(results, "dispatch", depth, metric, peer)
-                yield at_most(f"warm call, {depth}, {name}, against {peer}", 1.0, value)
+    limits = {"jax": ("a nested dict", 1.10), "equinox": ("equinox", 1.0), "nnx": ("nnx", 1.0)}
+    for program in ("100 layers", "300 layers"):
+        for metric, call in (("forward us", "forward"), ("step us", "training step")):
+            for other, (name, limit) in limits.items():
+                row = f"warm call, {program}, {call}, against {name}"
+                yield against(results, row, limit, "dispatch", program, metric, other)
 
 
 def flat_state(results: Results) -> Iterator[Verdict]:
-    for depth in ("100 layers, flat", "300 layers, flat"):
-        value = ratio(results, "dispatch", depth, "step us")
-        yield at_most(f"training state, {depth}, against a flat list", 1.05, value)
+    for program in ("100 layers, flat", "300 layers, flat"):
+        row = f"training state, {program}, against a list of the same arrays"
+        yield against(results, row, 1.05, "dispatch", program, "step us", "jax")
 
 
 def identity(results: Results) -> Iterator[Verdict]:
@@ -94,37 +105,35 @@ def identity(results: Results) -> Iterator[Verdict]:
 
 def construction(results: Results) -> Iterator[Verdict]:
     for model in ("resnet50", "transformer"):
-        value = against_fastest(results, "construction", model, "s")
-        yield at_most(f"construction of {model}, against the fastest peer", 0.2, value)
+        row = f"construction of {model}, against the fastest peer"
+        yield against_fastest(results, row, 0.2, "construction", model, "s")
         count = median(results, "construction", model, "compilations")
         yield at_most(f"construction of {model}, compilations", 25, count, "")
 
 
 def abstract_construction(results: Results) -> Iterator[Verdict]:
-    seconds, size = (
-        median(results, "construction", "abstract, 1 B parameters", metric)
-        for metric in ("s", "array bytes")
-    )
-    yield at_most("abstract construction, 1 B parameters", 0.5, seconds, " s")
-    yield at_most("abstract construction, array bytes", 0, size, "")
+    for metric, limit, unit in (("s", 0.5, " s"), ("array bytes", 0, " bytes")):
+        figure = results.spread("construction", "abstract, 1 B parameters", "pax", metric)
+        yield at_most(f"abstract construction, 1 B parameters, {metric}", limit, figure, unit)
 
 
 def cold_start(results: Results) -> Iterator[Verdict]:
-    peers = ("transformer", "transformer_stacked")
-    value = against_fastest(results, "start", "transformer_stacked", "cold total s", peers)
-    yield at_most("cold start, transformer of stacked layers, against the fastest peer", 0.6, value)
-    value = against_fastest(results, "start", "resnet", "cold total s")
-    yield at_most("cold start, resnet, against the fastest peer", 0.9, value)
+    metric = "cold total s"
+    row = "cold start, transformer of stacked layers, against the fastest peer"
+    stacked = "transformer_stacked"
+    yield against_fastest(results, row, 0.6, "start", stacked, metric, "transformer")
+    row = "cold start, resnet, against the fastest peer"
+    yield against_fastest(results, row, 0.9, "start", "resnet", metric)
 
 
 def warm_start(results: Results) -> Iterator[Verdict]:
     for model in ("resnet", "resnet50", "transformer"):
-        value = ratio(results, "start", model, "warm total s", "torch")
-        yield at_most(f"second start, {model}, against torch", 1.5, value)
+        row = f"second start, {model}, against torch"
+        yield against(results, row, 1.5, "start", model, "warm total s", "torch")
     ours = median(results, "start", "transformer_stacked", "warm total s")
     torch = median(results, "start", "transformer", "warm total s", "torch")
-    value = None if ours is None or torch is None else ours / torch
-    yield at_most("second start, transformer of stacked layers, against torch", 1.5, value)
+    row = "second start, transformer of stacked layers, against torch"
+    yield at_most(row, 1.5, over(ours, torch))
 
 
 def depth(results: Results) -> Iterator[Verdict]:
@@ -132,16 +141,14 @@ def depth(results: Results) -> Iterator[Verdict]:
         shallow, deep = (
             median(results, "depth", f"{layers} layers, stacked", metric) for layers in (4, 96)
         )
-        value = None if shallow is None or deep is None else deep / shallow
-        yield at_most(f"depth 96 against 4, stacked, {metric.split()[0]}", 1.2, value)
+        yield at_most(f"depth 96 against 4, stacked, {metric}", 1.2, over(deep, shallow))
 
 
 def steady_step(results: Results) -> Iterator[Verdict]:
     for model in STEADY:
-        value = ratio(results, "step", model, "step ms")
-        yield at_most(f"steady step, {model}, against hand-written JAX", 1.02, value)
-        value = against_fastest(results, "step", model, "step ms")
-        yield at_most(f"steady step, {model}, against the fastest peer", 1.0, value)
+        row = f"steady step, {model}, against "
+        yield against(results, row + "hand-written JAX", 1.02, "step", model, "step ms", "jax")
+        yield against_fastest(results, row + "the fastest peer", 1.0, "step", model, "step ms")
 
 
 def recurrence(results: Results) -> Iterator[Verdict]:
@@ -149,20 +156,20 @@ def recurrence(results: Results) -> Iterator[Verdict]:
         ours, stepped = (
             median(results, "step", program, "step ms") for program in (cell, f"{cell}_cell")
         )
-        value = None if ours is None or stepped is None else ours / stepped
-        yield at_most(f"steady step, {cell}, against stepping the cell in a scan", 1 / 1.5, value)
+        row = f"steady step, {cell}, against stepping the cell in a scan"
+        yield at_most(row, 1 / 1.5, over(ours, stepped))
 
 
 def against_torch(results: Results) -> Iterator[Verdict]:
     for model in ("transformer", "resnet"):
-        value = ratio(results, "step", model, "step ms", "torch")
-        yield at_most(f"steady step, {model}, against torch", 1.4, value)
+        row = f"steady step, {model}, against torch"
+        yield against(results, row, 1.4, "step", model, "step ms", "torch")
 
 
 def memory(results: Results) -> Iterator[Verdict]:
     for model in STEADY:
-        value = ratio(results, "memory", model, "temporary bytes")
-        yield at_most(f"temporary bytes, {model}, against hand-written JAX", 1.01, value)
+        row = f"temporary bytes, {model}, against hand-written JAX"
+        yield against(results, row, 1.01, "memory", model, "temporary bytes", "jax")
 
 
 def attention(results: Results) -> Iterator[Verdict]:
@@ -170,10 +177,10 @@ def attention(results: Results) -> Iterator[Verdict]:
         median(results, "attention", f"{length} positions", "temporary bytes")
         for length in (4_096, 16_384)
     )
-    value = None if short is None or long is None else long / short
-    yield at_most("attention, bytes at 16,384 positions against 4,096", 4.2, value)
-    value = ratio(results, "attention", "1024 positions", "step ms")
-    yield at_most("attention, time at 1,024 positions against the quadratic path", 1.0, value)
+    row = "attention, bytes at 16,384 positions against 4,096"
+    yield at_most(row, 4.2, over(long, short))
+    row = "attention, time at 1,024 positions against the quadratic path"
+    yield against(results, row, 1.0, "attention", "1024 positions", "step ms", "jax")
 
 
 ROWS: tuple[Callable[[Results], Iterator[Verdict]], ...] = (

@@ -6,7 +6,7 @@ import importlib
 
 from benchmarks.case import Case
 
-CASES = ("dispatch",)
+CASES = ("dispatch", "construction", "start", "depth")
 
 
 def load(name: str) -> Case:
