@@ -30,6 +30,7 @@ from pax._core import next_rng_key as next_rng_key
 from pax._core import parameters_method as parameters_method
 from pax._core import pure as pure
 from pax._core import purecall as purecall
+from pax._core import remat as remat
 from pax._core import scan as scan
 from pax._core import seed_rng_key as seed_rng_key
 from pax._core import select_parameters as select_parameters
@@ -60,8 +61,10 @@ from pax.nn import LSTMState as LSTMState
 from pax.nn import MultiHeadAttention as MultiHeadAttention
 from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential
+from pax.nn import Stack as Stack
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState
+from pax.nn import stack as stack
 from pax.optim import build_update_fn as build_update_fn
 from pax.precision import Policy as Policy
 from pax.precision import apply_mp_policy as apply_mp_policy

@@ -227,9 +227,14 @@ NETWORK = "modules.0.weight modules.0.bias modules.1.scale modules.1.offset"
 NETWORK_STATE = " ".join(f"modules.1.{name}" for name in AVERAGES.split()) + " modules.3.rng_key"
 
 
-def network(key: Any) -> pax.Module:
+STACK, STACK_STATE = (
+    " ".join(f"stacked.{name}" for name in names.split()) for names in (NETWORK, NETWORK_STATE)
+)
+
+
+def network(key: Any, channels: int = 3) -> pax.Module:
     """Builds a small network that holds weights, averages, a key and a function."""
-    conv = pax.Conv1D(3, 4, 3, rng_key=key)
+    conv = pax.Conv1D(channels, 4, 3, rng_key=key)
     return pax.Sequential(conv, pax.BatchNorm1D(4), jax.nn.gelu, pax.Dropout(0.3), name="net")
 
 
@@ -252,6 +257,25 @@ NETWORKS = [
         NETWORK,
         NETWORK_STATE,
         without=WEIGHTS,
+    ),
+    Case(
+        "Stack",
+        "",
+        lambda key: pax.Stack(lambda: network(key, 4), 3, name="blocks").eval(),
+        normal(2, 4),
+        STACK,
+        STACK_STATE,
+        without=WEIGHTS,
+    ),
+    Case(
+        "Stack",
+        "training, remat",
+        lambda key: pax.Stack(lambda rng_key: network(rng_key, 4), 2, remat=True, rng_key=key),
+        normal(2, 4),
+        STACK,
+        STACK_STATE,
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
     ),
     Case("Sequential", "no layers", lambda key: pax.Sequential(), normal(3), without=DOES_NOTHING),
 ]
@@ -361,7 +385,8 @@ NOT_LAYERS = """
     experimental.default_mp_policy
     EmptyNode GRUState LSTMState VanillaRNNState Module ParameterModule StateModule
     assert_structure_equal build_update_fn enable_eval_mode enable_train_mode freeze_parameters grad
-    module_and_value next_rng_key parameters_method pure purecall scan seed_rng_key
+    module_and_value next_rng_key parameters_method pure purecall remat scan seed_rng_key
+    stack
     select_parameters unfreeze_parameters update_parameters value_and_grad
     experimental.Flattener experimental.LazyModule experimental.mutable
     experimental.load_weights_from_dict experimental.save_weights_to_dict

@@ -2,7 +2,9 @@
 
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
 from pax._core import arguments as arguments
+from pax._core.calls import note_part as note_part
 from pax._core.compare import all_differences as all_differences
+from pax._core.crossing import Crossing as Crossing
 from pax._core.derived import plain_class as plain_class
 from pax._core.derived import with_class as with_class
 from pax._core.derived import wrapped_class as wrapped_class
@@ -30,10 +32,14 @@ from pax._core.pure import pure as pure
 from pax._core.pure import purecall as purecall
 from pax._core.pytree import flatten as flatten
 from pax._core.pytree import rebuilt as rebuilt
+from pax._core.remat import check_policy as check_policy
+from pax._core.remat import remat as remat
 from pax._core.rng import key_of as key_of
 from pax._core.rng import key_or_next as key_or_next
 from pax._core.rng import next_rng_key as next_rng_key
 from pax._core.rng import seed_rng_key as seed_rng_key
+from pax._core.stacking import stack_modules as stack_modules
+from pax._core.stacking import unstack_module as unstack_module
 from pax._core.stand_in import StandIn as StandIn
 from pax._core.stand_in import map_own_arrays as map_own_arrays
 from pax._core.transforms import assert_structure_equal as assert_structure_equal

@@ -93,6 +93,17 @@ def note_stand_in(module: Node, stand_in: Node) -> None:
         frames[-1].body = stand_in
 
 
+def note_part(name: str, part: Node) -> None:
+    """Gives a name to a module that the innermost running call is about to call.
+
+    For those that are no submodules of it, such as a part rebuilt inside a transformation.
+    """
+    if _calls.frames:
+        frame = _calls.frames[-1]
+        frame.way_to(part)
+        frame.names = {**(frame.names or {}), id(part): (name,)}
+
+
 def _scope_name(frames: list[_Frame]) -> str:
     module = frames[-1].module
     return "/".join(frames[-2].way_to(module)) if len(frames) > 1 else _label(module)

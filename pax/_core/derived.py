@@ -26,7 +26,7 @@ def derived_class(base: type[M], methods: dict[str, Any]) -> type[M]:
     if wrap is not None:
         return wrapped_class(derived_class(plain_class(base), methods), wrap)
     body = {**methods, "_pax_note": f"with another {', '.join(methods)}"}
-    return _subclass(base, tuple(methods.items()), lambda: body, (derived_class, (base, methods)))
+    return subclass(base, tuple(methods.items()), lambda: body, (derived_class, (base, methods)))
 
 
 def wrapped_class(plain: type[M], wrap: Callable[[type[Any]], dict[str, Any]]) -> type[M]:
@@ -41,7 +41,7 @@ def wrapped_class(plain: type[M], wrap: Callable[[type[Any]], dict[str, Any]]) -
         note = "with wrapped methods"
         return {**wrap(plain), "_pax_wrapping": (plain, wrap), "_pax_note": note}
 
-    return _subclass(plain, wrap, body, (wrapped_class, (plain, wrap)))
+    return subclass(plain, wrap, body, (wrapped_class, (plain, wrap)))
 
 
 def plain_class(cls: type[M]) -> type[M]:
@@ -54,7 +54,7 @@ def wrapping(cls: type[Any]) -> Any:
     return vars(cls).get("_pax_wrapping", (cls, None))[1]
 
 
-def _subclass(
+def subclass(
     base: type[M], key: Hashable, body: Callable[[], dict[str, Any]], remake: tuple[Any, ...]
 ) -> type[M]:
     """Returns the one subclass of this key; it pickles as a call, `remake`."""

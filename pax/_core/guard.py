@@ -117,6 +117,12 @@ def is_sealed(module: Node) -> bool:
     return type(module.__dict__.get("_pax")) is not Draft
 
 
+def may_change(module: Node) -> bool:
+    """Returns whether a module may be changed here and now."""
+    record = module.__dict__.get("_pax")
+    return type(record) is Draft and record.permit.holds_here()
+
+
 def not_mutable(what: str) -> PurityError:
     """Returns the error for a change outside every permission, or of a module without one."""
     if _permits.stack:

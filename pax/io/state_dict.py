@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import numpy as np
@@ -13,28 +13,47 @@ from pax._core import EmptyNode, Module, StructureError, flatten, is_jax_leaf, i
 M = TypeVar("M", bound=Module)
 
 
+@runtime_checkable
+class _SavedAsParts(Protocol):
+    """A module in whose place a state dict holds a list of modules, at the root a dict."""
+
+    def _to_saved(self) -> list[Any]: ...
+
+    def _from_saved(self, saved: list[Any]) -> Any: ...
+
+
 def to_state_dict(module: Module) -> dict[str, Any]:
     """Returns the arrays of a module by attribute name; this is `Module.state_dict`.
 
     Args:
         module: the module.
     Returns:
-        Nested dicts, lists and tuples of arrays; None for what is neither array nor module.
+        Nested dicts, lists and tuples of arrays; None for what is neither array nor module. A
+        stack of layers shows as the list of them; at the root, as a dict with keys "0", "1", ...
     Example:
         >>> sorted(pax.io.to_state_dict(pax.Linear(2, 3)))
         ['bias', 'weight']
     """
+    if isinstance(module, _SavedAsParts):
+        return _to_state(_numbered(module._to_saved()))
     children, record = flatten(module)
     return {k: _to_state(v) for k, v in zip(record.names, children, strict=True)}
 
 
 def _to_state(tree: Any) -> Any:
     def state(x: Any) -> Any:
+        if isinstance(x, _SavedAsParts):
+            return _to_state(x._to_saved())
         if isinstance(x, Module):
             return to_state_dict(x)
         return x if is_jax_leaf(x) else None
 
     return jax.tree_util.tree_map(state, tree, is_leaf=is_unit)
+
+
+def _numbered(parts: list[Any]) -> dict[str, Any]:
+    """Returns a list as a dict of the same paths."""
+    return {str(i): part for i, part in enumerate(parts)}
 
 
 class _Loading:
@@ -44,6 +63,8 @@ class _Loading:
         self.problems: list[str] = []
 
     def module(self, module: M, state: Any, path: str) -> M:
+        if isinstance(module, _SavedAsParts):
+            return self.parts(module, state, path)
         if not isinstance(state, dict):
             self.problems.append(f"{path or '(root)'}: {_shown(state)} for a module")
             return module
@@ -58,6 +79,15 @@ class _Loading:
             for name, child in zip(record.names, children, strict=True)
         ]
         return record.build(loaded)
+
+    def parts(self, module: Any, state: Any, path: str) -> Any:
+        """Returns a module that is saved as a list, or at the root as a dict, of its parts."""
+        parts, known = module._to_saved(), len(self.problems)
+        if isinstance(state, dict):
+            loaded = list(self.value(_numbered(parts), state, path).values())
+        else:
+            loaded = self.value(parts, state, path)
+        return module._from_saved(loaded) if len(self.problems) == known else module
 
     def absent(self, module: Module, name: str, child: Any, path: str) -> Any:
         """Returns what an attribute is that the dict does not have; its class may know it."""

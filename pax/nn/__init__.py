@@ -21,5 +21,7 @@ from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
 from pax.nn.rng_seq import RngSeq as RngSeq
 from pax.nn.sequential import Sequential as Sequential
+from pax.nn.stacked import Stack as Stack
+from pax.nn.stacked import stack as stack
 from pax.nn.vanilla_rnn import VanillaRNN as VanillaRNN
 from pax.nn.vanilla_rnn import VanillaRNNState as VanillaRNNState
