@@ -1,0 +1,29 @@
+"""The contender equinox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.contenders.equinox import cnn, dense, recurrent, resnet, transformer
+from benchmarks.contenders.equinox.task import Task
+from benchmarks.sizes import sizes_of
+from benchmarks.task import Absent
+
+MODELS = {
+    "identity": dense.identity,
+    "dense": dense.Dense,
+    "mlp": dense.MLP,
+    "cnn": cnn.CNN,
+    "resnet": resnet.ResNet,
+    "resnet50": resnet.ResNet,
+    "transformer": transformer.Transformer,
+    "transformer_stacked": transformer.Stacked,
+    "lstm": recurrent.LSTM,
+    "gru": recurrent.GRU,
+}
+
+
+def make(model: str, **sizes: Any) -> Task:
+    if model not in MODELS:
+        raise Absent(f"there is no {model} of equinox")
+    return Task(MODELS[model], sizes_of(model, **sizes))

@@ -1,0 +1,28 @@
+"""Hand-written JAX: nested dicts of arrays and functions of them, as a good user writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.contenders.jax import cnn, dense, gru, lstm, resnet, transformer
+from benchmarks.contenders.jax.task import Task
+from benchmarks.sizes import sizes_of
+
+MODELS = {
+    "identity": dense.IDENTITY,
+    "dense": dense.DENSE,
+    "mlp": dense.MLP,
+    "cnn": cnn.CNN,
+    "resnet": resnet.RESNET,
+    "resnet50": resnet.RESNET,
+    "transformer": transformer.TRANSFORMER,
+    "transformer_stacked": transformer.STACKED,
+    "lstm": lstm.LSTM,
+    "lstm_cell": lstm.CELL,
+    "gru": gru.GRU,
+    "gru_cell": gru.CELL,
+}
+
+
+def make(model: str, **sizes: Any) -> Task:
+    return Task(MODELS[model], sizes_of(model, **sizes))

@@ -1,0 +1,10 @@
+"""The Transformer, which is one of pax's ready networks."""
+
+from __future__ import annotations
+
+import pax
+from benchmarks import sizes as of
+
+
+def transformer(sizes: of.Transformer) -> pax.nets.Transformer:
+    return pax.nets.Transformer(sizes.width, sizes.heads, sizes.layers, dropout_rate=0.0)
