@@ -27,7 +27,7 @@ def prepare(run: Run) -> Callable[[], Figures]:
     sizes = dict(run.sizes)
     abstract = sizes.pop("abstract", False)
     task = make(run.contender, **sizes)
-    build = task.abstract if abstract else task.construct
+    build = task.abstract if abstract else task.draw
     if run.contender == "torch":
         return lambda: timed(build)[0]
     import jax
@@ -53,7 +53,7 @@ def timed(build: Callable[[], object]) -> tuple[Figures, object]:
 
 
 CASE = Case(
-    title="weights and AdamW's state, libraries imported and nothing compiled before",
+    title="first weights, or their shapes alone; libraries imported and nothing compiled before",
     metrics=("s", "compilations", "CPU s", "array bytes"),
     programs=programs,
     prepare=prepare,
