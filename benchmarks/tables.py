@@ -42,7 +42,7 @@ def cell(results: Results, name: str, case: Case, program: str, contender: str, 
     if contender != case.yardstick:
         ratio = results.ratio(name, program, contender, metric, case.yardstick)
         if ratio:
-            return f"{ratio.median:.2f}x\n{ratio.least:.2f}..{ratio.most:.2f}"
+            return f"{ratio.median:.3g}x\n{ratio.least:.3g}..{ratio.most:.3g}"
     figure = results.spread(name, program, contender, metric)
     return _absolute(figure) if figure else "-"
 

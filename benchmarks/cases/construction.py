@@ -12,9 +12,9 @@ from benchmarks.contenders import make
 
 def programs(quick: bool) -> list[Program]:
     deep = {"layers": 12, "width": 512, "heads": 8}
-    large = {"layers": 20, "width": 2_048, "heads": 16}
     if quick:
-        deep = large = {"layers": 2, "width": 128, "heads": 4}
+        deep = {"layers": 2, "width": 128, "heads": 4}
+    large = {"layers": 20, "width": 2_048, "heads": 16}
     return [
         Program("mlp", {"model": "mlp"}),
         Program("resnet" if quick else "resnet50", {"model": "resnet" if quick else "resnet50"}),
