@@ -17,8 +17,14 @@ class Task(Protocol):
     A contender's `make(model, **sizes)` returns it and builds nothing yet.
     """
 
+    def draw(self) -> None:
+        """Draws the parameters and waits until they are there."""
+
+    def abstract(self) -> object:
+        """Returns the parameters' shapes alone, the way the library does that."""
+
     def construct(self) -> None:
-        """Draws the parameters, makes the optimizer state, and waits until they are there."""
+        """Draws the parameters, makes the optimizer state, and waits for both."""
 
     def step(self) -> float | None:
         """Takes one whole training step, keeps the new state, and waits for it."""

@@ -69,6 +69,9 @@ class Task:
             self.model, self.state = self.build(self.sizes, key), None
         jax.block_until_ready(eqx.filter((self.model, self.state), eqx.is_array))
 
+    def abstract(self) -> Any:
+        return eqx.filter_eval_shape(self.build, self.sizes, jax.random.key(0))
+
     def construct(self) -> None:
         self.draw()
         self.moments = ADAMW.init(eqx.filter(self.model, eqx.is_array))

@@ -56,6 +56,9 @@ class Task:
         self.params, self.state = self._init(jax.random.key(0), self.x, True)
         jax.block_until_ready((self.params, self.state))
 
+    def abstract(self) -> Any:
+        return jax.eval_shape(lambda: self._init(jax.random.key(0), self.x, True))
+
     def construct(self) -> None:
         self.draw()
         self.moments = ADAMW.init(self.params)

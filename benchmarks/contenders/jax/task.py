@@ -51,6 +51,9 @@ class Task:
         self.params, self.state = self.model.init(self.sizes, keys_from(seed=0))
         jax.block_until_ready((self.params, self.state))
 
+    def abstract(self) -> Any:
+        return jax.eval_shape(lambda: self.model.init(self.sizes, keys_from(seed=0)))
+
     def construct(self) -> None:
         self.draw()
         self.moments = ADAMW.init(self.params)

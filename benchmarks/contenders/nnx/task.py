@@ -53,6 +53,9 @@ class Task:
         self.model = self.build(self.sizes, nnx.Rngs(0))
         jax.block_until_ready(nnx.state(self.model))
 
+    def abstract(self) -> nnx.Module:
+        return nnx.eval_shape(lambda: self.build(self.sizes, nnx.Rngs(0)))
+
     def construct(self) -> None:
         self.draw()
         self.optimizer = nnx.Optimizer(self.model, ADAMW, wrt=nnx.Param)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,9 @@ class Task:
     def draw(self) -> None:
         self.model = self.build(self.sizes)
         jax.block_until_ready(self.model)
+
+    def abstract(self) -> pax.Module:
+        return jax.eval_shape(functools.partial(self.build, self.sizes), jax.random.key(0))
 
     def construct(self) -> None:
         self.draw()

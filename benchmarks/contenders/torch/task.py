@@ -36,6 +36,10 @@ class Task:
         torch.manual_seed(0)
         self.model = self.build(self.sizes).to(memory_format=torch.channels_last)
 
+    def abstract(self) -> nn.Module:
+        with torch.device("meta"):
+            return self.build(self.sizes)
+
     def construct(self) -> None:
         self.draw()
         params = list(self.model.parameters())  # torch has no optimizer of nothing
