@@ -65,6 +65,8 @@ from pax.nn import Stack as Stack
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState
 from pax.nn import stack as stack
+from pax.optim import TrainState as TrainState
+from pax.optim import build_train_step as build_train_step
 from pax.optim import build_update_fn as build_update_fn
 from pax.precision import Policy as Policy
 from pax.precision import apply_mp_policy as apply_mp_policy

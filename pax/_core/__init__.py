@@ -16,6 +16,7 @@ from pax._core.errors import PaxError as PaxError
 from pax._core.errors import PurityError as PurityError
 from pax._core.errors import ShapeError as ShapeError
 from pax._core.errors import StructureError as StructureError
+from pax._core.flat import FlatTrees as FlatTrees
 from pax._core.guard import is_sealed as is_sealed
 from pax._core.jax_compat import define_prng as define_prng
 from pax._core.jax_compat import is_tracing as is_tracing

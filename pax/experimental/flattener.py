@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NoReturn, final
 
-import jax
-
-from pax._core import ArgumentError, PurityError, some
+from pax._core import ArgumentError, FlatTrees, PurityError, some
 
 
 @final
-class Flattener:
+class Flattener(FlatTrees):
     """Carries trees into and out of compiled functions as flat lists of leaves.
 
     JAX takes the arguments of a compiled function apart at every call, module by module. A
@@ -35,10 +32,7 @@ class Flattener:
         (3, Dropout(dropout_rate=0.5))
     """
 
-    __slots__ = ("__weakref__", "_leaves", "_treedefs")
-
-    _treedefs: tuple[tuple[str, Any], ...]  # name and structure; one object, however often updated
-    _leaves: tuple[Any, ...]  # of each tree
+    __slots__ = ()
 
     def __init__(self, /, **trees: Any) -> None:
         taken = [name for name in trees if name.startswith("_") or hasattr(Flattener, name)]
@@ -48,9 +42,7 @@ class Flattener:
                 "begins with an underscore, or that of a method, cannot be the attribute.",
                 "rename it: Flattener(model=..., optimizer=...).",
             )
-        flat = {name: jax.tree_util.tree_flatten(tree) for name, tree in trees.items()}
-        object.__setattr__(self, "_treedefs", tuple((k, t) for k, (_, t) in flat.items()))
-        object.__setattr__(self, "_leaves", tuple(leaves for leaves, _ in flat.values()))
+        self._hold_trees(trees)
 
     def update(self, /, **trees: Any) -> Flattener:
         """Returns a new flattener with some of the trees replaced.
@@ -63,7 +55,7 @@ class Flattener:
         Raises:
             ArgumentError: for a name that the flattener does not have.
         """
-        old = dict(self._treedefs)
+        old = [name for name, _ in self._treedefs]
         unknown = [name for name in trees if name not in old]
         if unknown:
             raise ArgumentError(
@@ -71,13 +63,7 @@ class Flattener:
                 f"has {some([f'`{name}`' for name in old])}.",
                 "check the name; give all trees when you make it: Flattener(model=..., other=...).",
             )
-        leaves = dict(zip(old, self._leaves, strict=True))
-        new = dict(old)
-        for name, tree in trees.items():
-            leaves[name], new[name] = jax.tree_util.tree_flatten(tree)
-        # where nothing changed, the same object, so that JAX compares no structure
-        treedefs = self._treedefs if new == old else tuple(new.items())
-        return _unflatten(treedefs, leaves.values())
+        return self._with(trees)
 
     def parameters(self) -> NoReturn:
         """Raises an error, for what a flattener carries is trained tree by tree.
@@ -91,11 +77,10 @@ class Flattener:
         )
 
     def __getattr__(self, name: str) -> Any:
-        known = () if name.startswith("_") else self._treedefs
-        for (found, treedef), leaves in zip(known, self._leaves if known else (), strict=True):
-            if found == name:
-                return treedef.unflatten(leaves)
-        has = some([f"`{found}`" for found, _ in known])
+        names = [] if name.startswith("_") else [known for known, _ in self._treedefs]
+        if name in names:
+            return self._tree(name)
+        has = some([f"`{known}`" for known in names])
         raise AttributeError(f"Flattener has no tree named `{name}`; it has {has}.")
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
@@ -116,29 +101,3 @@ class Flattener:
     def __repr__(self) -> str:
         sizes = [f"{name}: {treedef.num_leaves}" for name, treedef in self._treedefs]
         return f"Flattener(leaves: {', '.join(sizes)})" if sizes else "Flattener()"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _of_trees, ({name: getattr(self, name) for name, _ in self._treedefs},)
-
-
-def _of_trees(trees: dict[str, Any]) -> Flattener:
-    return Flattener(**trees)
-
-
-def _flatten(flattener: Flattener) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    return flattener._leaves, flattener._treedefs
-
-
-def _flatten_with_keys(flattener: Flattener) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    keys = [jax.tree_util.GetAttrKey(name) for name, _ in flattener._treedefs]
-    return tuple(zip(keys, flattener._leaves, strict=True)), flattener._treedefs
-
-
-def _unflatten(treedefs: tuple[Any, ...], leaves: Iterable[Any]) -> Flattener:
-    new = object.__new__(Flattener)
-    object.__setattr__(new, "_treedefs", treedefs)
-    object.__setattr__(new, "_leaves", tuple(leaves))
-    return new
-
-
-jax.tree_util.register_pytree_with_keys(Flattener, _flatten_with_keys, _unflatten, _flatten)

@@ -58,16 +58,7 @@ def build_update_fn(loss_fn: Callable[..., Any], *, scan_mode: bool = False) -> 
         >>> optimizer = pax.optim.Optimizer(optax.adam(1e-3), net)
         >>> net, optimizer, loss = update(net, optimizer, jnp.ones((4, 2)), jnp.ones((4, 3)))
     """
-    if not callable(loss_fn):
-        raise ArgumentError(
-            f"build_update_fn got {loss_fn!r}, which cannot be called.",
-            "pass a function of the model that returns (loss, (aux, model)).",
-        )
-
-    def checked_loss(model: Module, *inputs: Any) -> tuple[Any, tuple[Any, Module]]:
-        returned = loss_fn(model, *inputs)
-        _check_returned(returned, model)
-        return returned
+    checked_loss = checked_loss_fn("build_update_fn", loss_fn)
 
     def update(model: Any, optimizer: Any, *inputs: Any) -> tuple[Any, Any, Any]:
         check_modules("the update function", model=model, optimizer=optimizer)
@@ -86,6 +77,22 @@ def build_update_fn(loss_fn: Callable[..., Any], *, scan_mode: bool = False) -> 
         return (model, optimizer), aux
 
     return update_in_scan if scan_mode else update
+
+
+def checked_loss_fn(function: str, loss_fn: Any) -> LossFn[Any]:
+    """Returns the loss function with a check of what it returns; `function` is who asks."""
+    if not callable(loss_fn):
+        raise ArgumentError(
+            f"{function} got {loss_fn!r}, which cannot be called.",
+            "pass a function of the model that returns (loss, (aux, model)).",
+        )
+
+    def checked_loss(model: Module, *inputs: Any) -> Any:
+        returned = loss_fn(model, *inputs)
+        _check_returned(returned, model)
+        return returned
+
+    return checked_loss
 
 
 def _check_returned(returned: Any, model: Module) -> None:

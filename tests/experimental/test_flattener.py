@@ -203,7 +203,7 @@ def test_trees_may_have_arrays_in_common() -> None:
 def test_paths_of_leaves_begin_with_the_name() -> None:
     leaves = jax.tree_util.tree_leaves_with_path(Flattener(model=pax.Linear(3, 2), x=X))
     assert [jax.tree_util.keystr(path) for path, _ in leaves] == [
-        ".model[0]", ".model[1]", ".x[0]",
+        ".model.weight", ".model.bias", ".x",
     ]  # fmt: skip
 
 
