@@ -4,7 +4,8 @@ import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
 from pax._core import arguments as arguments
 from pax._core.calls import note_part as note_part
 from pax._core.compare import all_differences as all_differences
-from pax._core.crossing import Crossing as Crossing
+from pax._core.crossing import assign_changed as assign_changed
+from pax._core.crossing import call_copy as call_copy
 from pax._core.derived import plain_class as plain_class
 from pax._core.derived import with_class as with_class
 from pax._core.derived import wrapped_class as wrapped_class
@@ -18,6 +19,7 @@ from pax._core.errors import ShapeError as ShapeError
 from pax._core.errors import StructureError as StructureError
 from pax._core.flat import FlatTrees as FlatTrees
 from pax._core.guard import is_sealed as is_sealed
+from pax._core.guard import may_change as may_change
 from pax._core.jax_compat import define_prng as define_prng
 from pax._core.jax_compat import is_tracing as is_tracing
 from pax._core.kinds import ParameterModule as ParameterModule

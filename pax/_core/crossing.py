@@ -9,54 +9,48 @@ import jax
 
 from pax._core.compare import all_differences
 from pax._core.errors import StructureError
-from pax._core.guard import may_change
 from pax._core.node import Node, is_unit, units
 from pax._core.pure import module_and_value
 from pax._core.pytree import structure
 
 
-class Crossing:
-    """One call of a module in a transformation that rebuilds it from its leaves.
+def call_copy(
+    call: Callable[..., Any], copy: Any, *args: Any, changes: bool, **kwargs: Any
+) -> tuple[Any, dict[int, Any]]:
+    """Returns `call(copy, *args, **kwargs)`, and the leaves of the copy that it has changed.
 
-    In there the changes that the call makes (averages, random keys) would stay with the rebuilt
-    copy. `inside` returns the arrays that have changed, for the transformed function to return
-    beside its output; `outside` puts what came of them into the module. A module that may not
-    change is called as it is, so that the layer which tries to says so itself.
+    In a transformation the changes that a call makes (averages, random keys) would stay with a
+    copy that was rebuilt there. The transformed function returns those leaves beside its output,
+    by their places, for `assign_changed` to put what comes of them into the module outside.
 
     Args:
-        module: the module, as it is outside.
+        call: takes the module first.
+        copy: the module as it is inside the transformation.
+        changes: whether the module outside may change. If not, the copy is called as it is, so
+            that the layer which tries to change says so itself.
     """
+    if not changes:
+        return call(copy, *args, **kwargs), {}
+    new, out = module_and_value(call)(copy, *args, **kwargs)
+    before, treedef = jax.tree_util.tree_flatten(copy)
+    after, new_treedef = jax.tree_util.tree_flatten(new)
+    if new_treedef != treedef:
+        raise StructureError(
+            f"a call of {copy!r} changed its structure, which must stay as it is in a scan "
+            f"and in a recomputed call; before against after: {all_differences(copy, new)}.",
+            "let the call change arrays only; set modes and other attributes before.",
+        )
+    pairs = enumerate(zip(before, after, strict=True))
+    return out, {i: y for i, (x, y) in pairs if x is not y}
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
-        self._changes = may_change(module)
-        self._places: list[int] = []
 
-    def inside(
-        self, call: Callable[..., Any], copy: Any, *args: Any, **kwargs: Any
-    ) -> tuple[Any, list[Any]]:
-        """Returns `call(copy, *args, **kwargs)`, and the leaves of the copy that it has changed."""
-        if not self._changes:
-            return call(copy, *args, **kwargs), []
-        new, out = module_and_value(call)(copy, *args, **kwargs)
-        before, treedef = jax.tree_util.tree_flatten(copy)
-        after, new_treedef = jax.tree_util.tree_flatten(new)
-        if new_treedef != treedef:
-            raise StructureError(
-                f"a call of {copy!r} changed its structure, which must stay as it is in a scan "
-                f"and in a recomputed call; before against after: {all_differences(copy, new)}.",
-                "let the call change arrays only; set modes and other attributes before.",
-            )
-        self._places = [i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x is not y]
-        return out, [after[i] for i in self._places]
-
-    def outside(self, changed: list[Any]) -> None:
-        """Puts the changed leaves, as they came out of the transformation, into the module."""
-        if changed:
-            leaves, treedef = jax.tree_util.tree_flatten(self._module)
-            for i, leaf in zip(self._places, changed, strict=True):
-                leaves[i] = leaf
-            _assign(self._module, treedef.unflatten(leaves))
+def assign_changed(module: Any, changed: dict[int, Any]) -> None:
+    """Puts changed leaves, as they came out of a transformation, into the module."""
+    if changed:
+        leaves, treedef = jax.tree_util.tree_flatten(module)
+        for i, leaf in changed.items():
+            leaves[i] = leaf
+        _assign(module, treedef.unflatten(leaves))
 
 
 def _assign(module: Node, new: Node) -> None:

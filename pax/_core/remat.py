@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import jax
 
 from pax._core.calls import note_stand_in
-from pax._core.crossing import Crossing
+from pax._core.crossing import assign_changed, call_copy
 from pax._core.derived import plain_class, subclass, with_class, wrapped_class, wrapping
 from pax._core.errors import ArgumentError
+from pax._core.guard import may_change
 from pax._core.module import Module
 from pax._core.node import Node, is_jax_leaf, is_node
 
@@ -54,10 +55,10 @@ def remat(module_or_fn: T, policy: Policy | None = None) -> T:
 
     @functools.wraps(module_or_fn, updated=())
     def run(*args: Any, **kwargs: Any) -> Any:
-        arrays, rest = _split((args, kwargs))
+        arrays, join = _split((args, kwargs))
 
         def inside(arrays: Any) -> Any:
-            args, kwargs = rest(arrays)
+            args, kwargs = join(arrays)
             return module_or_fn(*args, **kwargs)
 
         return jax.checkpoint(inside, policy=policy)(arrays)
@@ -88,19 +89,19 @@ def _recomputed(call: Callable[..., Any], policy: Policy | None) -> Callable[...
 
     @functools.wraps(call)
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        crossing = Crossing(self)
-        arrays, rest = _split((args, kwargs))
+        changes = may_change(self)
+        arrays, join = _split((args, kwargs))
 
         def named(copy: Any, *args: Any, **kwargs: Any) -> Any:
             note_stand_in(self, copy)
             return call(copy, *args, **kwargs)
 
         def inside(copy: Any, arrays: Any) -> Any:
-            args, kwargs = rest(arrays)
-            return crossing.inside(named, copy, *args, **kwargs)
+            args, kwargs = join(arrays)
+            return call_copy(named, copy, *args, changes=changes, **kwargs)
 
         out, changed = jax.checkpoint(inside, policy=policy)(self, arrays)
-        crossing.outside(changed)
+        assign_changed(self, changed)
         return out
 
     return __call__

@@ -12,13 +12,16 @@ import numpy as np
 
 from pax._core import (
     ArgumentError,
-    Crossing,
     DtypeError,
     Module,
     ShapeError,
     arguments,
+    assign_changed,
+    call_copy,
     check_policy,
+    is_tracing,
     key_or_next,
+    may_change,
     note_part,
     stack_modules,
     unstack_module,
@@ -96,22 +99,10 @@ class Stack(Module):
             DtypeError: if a layer changes its dtype.
             PurityError: if a layer changes its state outside `pax.pure`.
         """
-        crossing = Crossing(self.stacked)
-
-        def named(block: Any, x: Any) -> Any:
-            note_part("*", block)
-            y = block(x, *args, **kwargs)
-            _check_kept(self, x, y)
-            return y
-
-        body: Any = lambda x, block: crossing.inside(named, block, x)  # noqa: E731
-        if self.remat:
-            policy = None if self.remat is True else self.remat
-            # a scan cannot undo the recomputation by merging equal parts, so nothing prevents it
-            body = jax.checkpoint(body, policy=policy, prevent_cse=False)
-        x, changed = jax.lax.scan(body, x, self.stacked, length=self.num_layers)
-        crossing.outside(changed)
-        return x
+        run = _scan if is_tracing() else _loop
+        y, changed = run(self, x, args, kwargs, may_change(self))
+        assign_changed(self.stacked, changed)
+        return y
 
     def unstack(self) -> list[Any]:
         """Returns the layers as a list, each with arrays of its own."""
@@ -187,6 +178,49 @@ def _built(make_block: Callable[..., Any], num_layers: int, rng_key: Any) -> Ite
                 "return the layer: pax.Stack(lambda: Block(512), 12).",
             )
         yield block
+
+
+def _scan(
+    stack: Stack, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], changes: bool
+) -> tuple[Any, dict[int, Any]]:
+    """Returns the output of the last layer, and the stacked leaves that the calls have changed."""
+
+    def body(x: Any, block: Any) -> tuple[Any, dict[int, Any]]:
+        return call_copy(_caller(stack, "*"), block, x, *args, changes=changes, **kwargs)
+
+    if stack.remat:
+        policy = None if stack.remat is True else stack.remat
+        # in a scan no common subexpression undoes the recomputation, so nothing need prevent it
+        body = jax.checkpoint(body, policy=policy, prevent_cse=False)  # type: ignore[assignment]
+    return jax.lax.scan(body, x, stack.stacked, length=stack.num_layers)
+
+
+def _loop(
+    stack: Stack, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], changes: bool
+) -> tuple[Any, dict[int, Any]]:
+    """Does what `_scan` does where nothing is traced: JAX would compile a scan at each call."""
+    rows: list[list[Any]] = []
+    places: set[int] = set()
+    for i in range(stack.num_layers):
+        block = stack[i]
+        x, changed = call_copy(_caller(stack, str(i)), block, x, *args, changes=changes, **kwargs)
+        leaves = jax.tree_util.tree_leaves(block) if changes else []
+        rows.append([changed.get(j, leaf) for j, leaf in enumerate(leaves)])
+        places |= changed.keys()
+    new = stack_modules(([row[j] for j in places] for row in rows), stack.num_layers)
+    return x, dict(zip(places, new, strict=True))
+
+
+def _caller(stack: Stack, name: str) -> Callable[..., Any]:
+    """Returns what calls one layer, under this name in paths, and checks what comes out."""
+
+    def call(block: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        note_part(name, block)
+        y = block(x, *args, **kwargs)
+        _check_kept(stack, x, y)
+        return y
+
+    return call
 
 
 def _check_kept(stack: Stack, x: Any, y: Any) -> None:

@@ -281,6 +281,37 @@ def test_one_program_however_many_layers() -> None:
     assert lines(64) == lines(2)
 
 
+@pytest.mark.parametrize("remat", [None, True], ids=["plain", "remat"])
+def test_eager_calls_compile_nothing_twice(remat: Any) -> None:
+    listed, stacked = listed_and_stacked(remat=remat)
+    new, y = pax.purecall(stacked, inputs(), 0.5)
+    with count_compilations() as compilations:
+        again, z = pax.purecall(stacked, inputs(), 0.5)
+    assert compilations.count == 0
+    close((new, y), (again, z))
+    want, w = pax.purecall(listed, inputs(), 0.5)
+    close((new.state_dict(), y), (want.state_dict(), w))
+
+
+def test_layers_take_what_is_no_array() -> None:
+    class Scaled(pax.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = pax.Linear(4, 4)
+
+        def __call__(self, x: Any, options: Any, *, act: Any) -> Any:
+            return act(self.fc(x)) * options["gain"][0] * options["by"]
+
+    blocks = pax.Stack(Scaled, 2)
+    x = y = inputs()
+    options = {"gain": [3.0], "by": jnp.array(0.5)}
+    for block in blocks:
+        y = block(y, options, act=jnp.tanh)
+    close(blocks(x, options, act=jnp.tanh), y)
+    run = jax.jit(lambda blocks, x, by: blocks(x, {"gain": [3.0], "by": by}, act=jnp.tanh))
+    close(run(blocks, x, options["by"]), y)
+
+
 def test_remat_keeps_less_for_the_backward_pass() -> None:
     def bytes_of(remat: Any) -> int:
         stack = pax.Stack(
@@ -307,6 +338,9 @@ def test_state_does_not_change_outside_of_pure() -> None:
     _, stacked = listed_and_stacked()
     with pytest.raises(pax.PurityError) as error:
         stacked(inputs())
+    assert error.value.path == "model.blocks.0.norm.ema_mean"
+    with pytest.raises(pax.PurityError) as error:
+        jax.jit(lambda model, x: model(x))(stacked, inputs())
     assert error.value.path == "model.blocks.*.norm.ema_mean"
 
 
