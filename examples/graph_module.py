@@ -83,6 +83,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    pax.use_compilation_cache()
     try:
         main()
     except KeyboardInterrupt:

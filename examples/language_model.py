@@ -204,6 +204,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    pax.use_compilation_cache()
     try:
         main()
     except KeyboardInterrupt:

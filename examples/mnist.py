@@ -164,4 +164,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    pax.use_compilation_cache()
     main()

@@ -146,6 +146,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    pax.use_compilation_cache()
     try:
         main()
     except KeyboardInterrupt:

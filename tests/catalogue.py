@@ -392,6 +392,6 @@ NOT_LAYERS = """
     experimental.load_weights_from_dict experimental.save_weights_to_dict
     experimental.graph.InputNode experimental.graph.Node experimental.graph.build_graph_module
     experimental.apply_scaled_gradients optim.Optimizer optim.apply_gradients
-    TrainState build_train_step
+    TrainState build_train_step use_compilation_cache
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

@@ -17,6 +17,7 @@ from examples import (
     language_model,
     lazy_module,
     mixed_precision,
+    mnist,
     optimizer_module,
     vae,
 )
@@ -53,3 +54,9 @@ def test_sizes_that_leave_nothing_to_do(
     with pytest.raises(SystemExit) as stop:
         program.main()
     assert stop.value.code == "--epochs starts at 1; --batch-size goes from 1 to 4000."
+
+
+@pytest.mark.parametrize("program", [mnist, *PROGRAMS], ids=lambda program: program.__name__)
+def test_a_second_start_compiles_nothing(program: ModuleType) -> None:
+    text = Path(str(program.__file__)).read_text()
+    assert '\nif __name__ == "__main__":\n    pax.use_compilation_cache()\n' in text
