@@ -31,6 +31,7 @@ def main() -> None:
             for program in case.programs(options.quick):
                 rounds = case.rounds[options.quick]
                 rows[program.name] = run_program(name, case, program, rounds, status.update)
+        console.print(f"\n[bold]{name}[/]: {case.title}")
         for table in case_tables(name, case, results):
             console.print(table)
     figures = {"quick": options.quick, "machine": describe(), "cases": results.to_json()}

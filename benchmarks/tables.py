@@ -20,12 +20,12 @@ def case_tables(name: str, case: Case, results: Results) -> Iterator[Table]:
     A ratio is a median with the least and the greatest of the rounds under it.
     """
     rows = results.outcomes[name]
+    seen = [c for c in CONTENDERS if any(c in row for row in rows.values())]
     for metric in (f"{start} {m}".strip() for start in case.starts or ("",) for m in case.metrics):
-        seen = [c for c in CONTENDERS if any(c in row for row in rows.values())]
-        table = Table(title=f"{name}: {metric}", caption=case.title, title_justify="left")
+        table = Table(title=f"{name}: {metric}", title_justify="left")
         table.add_column("program")
         for contender in seen:
-            table.add_column(contender, justify="right")
+            table.add_column(contender, justify="right", max_width=16)
         for program, row in rows.items():
             cells = [
                 cell(results, name, case, program, c, metric) if c in row else "" for c in seen

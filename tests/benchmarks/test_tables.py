@@ -18,7 +18,7 @@ RESULTS = Results(
             "10 layers": {
                 "jax": Outcome([{"forward us": 10.0}, {"forward us": 20.0}]),
                 "pax": Outcome([{"forward us": 15.0}, {"forward us": 20.0}]),
-                "haiku": Outcome(problem="absent: no such layer"),
+                "haiku": Outcome(problem="absent: no layer"),
             }
         }
     }
@@ -35,7 +35,7 @@ def shown(*tables: object) -> str:
 def test_ratios_stand_beside_the_yardstick_own_figures() -> None:
     forward, step = (shown(table) for table in case_tables("dispatch", CASE, RESULTS))
     assert "dispatch: forward us" in forward and "dispatch: step us" in step
-    for cell in ("10 layers", "15", "10..20", "1.25x", "1..1.5", "absent: no such layer"):
+    for cell in ("10 layers", "15", "10..20", "1.25x", "1..1.5", "absent: no layer"):
         assert cell in forward
     assert "1.25x" not in step
     assert "nnx" not in forward
