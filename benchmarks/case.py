@@ -23,11 +23,12 @@ class Program:
 
 @dataclass(frozen=True)
 class Run:
-    """What a process is told: whose program, how large, and when its start was asked for."""
+    """What a process is told: whose program, how large, when its start was asked for, the cache."""
 
     contender: str
     sizes: Mapping[str, Any]
     started: float  # `time.monotonic()` of the parent, the same clock in all processes
+    cache: str  # folder of compiled programs, where the case has several starts; else ""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import IO
 
-from benchmarks.case import Figures, Program
+from benchmarks.case import Figures, Program, Run
 
 #: Seconds after which a measurement has failed; nothing here takes a tenth of it.
 LIMIT = 1_800.0
@@ -32,15 +33,15 @@ def process(
 
     Args:
         case: name of the case.
-        cache: folder of JAX's persistent compilation cache; "" for none.
+        cache: folder of compiled programs; "" for none.
     """
-    run = {"contender": contender, "sizes": dict(program.sizes), "started": time.monotonic()}
-    command = [sys.executable, "-m", "benchmarks.worker", case, json.dumps(run)]
+    run = Run(contender, dict(program.sizes), time.monotonic(), cache)
+    command = [sys.executable, "-m", "benchmarks.worker", case, json.dumps(asdict(run))]
     pipe = subprocess.PIPE
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=errors, text=True, env=_environment(cache)
+            command, stdin=pipe, stdout=pipe, stderr=errors, text=True, env=_environment()
         ) as child,
     ):
         try:
@@ -50,11 +51,10 @@ def process(
             raise
 
 
-def _environment(cache: str) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """Returns the user's environment without settings of JAX: the CPU as one device."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "XLA_"))}
-    kept["JAX_PLATFORMS"] = "cpu"
-    return kept | ({"JAX_COMPILATION_CACHE_DIR": cache} if cache else {})
+    return kept | {"JAX_PLATFORMS": "cpu"}
 
 
 def _measure(child: subprocess.Popen[str], errors: IO[str]) -> Figures:

@@ -178,11 +178,13 @@ class Recurrent(Sizes):
         return (self.batch, self.time, self.inputs), (self.batch, self.time, self.width)
 
 
-#: The models by name. `transformer_stacked` runs one layer's program in a loop over stacked
-#: weights; `lstm_cell` and `gru_cell` compute the whole cell, input part included, in each step.
+#: The models by name. `dense_flat` trains on one flat list of arrays; `transformer_stacked` runs
+#: one layer's program in a loop over stacked weights; `lstm_cell` and `gru_cell` compute the whole
+#: cell, input part included, in each step.
 SIZES: dict[str, Sizes] = {
     "identity": Identity(),
     "dense": Dense(),
+    "dense_flat": Dense(),
     "mlp": MLP(),
     "cnn": CNN(),
     "resnet": ResNet(),

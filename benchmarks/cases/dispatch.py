@@ -14,20 +14,24 @@ _TREES = {"jax": "params", "pax": "model", "equinox": "model"}
 
 def programs(quick: bool) -> list[Program]:
     depths = (10, 100) if quick else (10, 100, 300, 1_000)
-    return [
-        Program("identity", {"model": "identity"}),
-        *(Program(f"{depth} layers", {"model": "dense", "depth": depth}) for depth in depths),
+    trees = [Program(f"{n} layers", {"model": "dense", "depth": n}) for n in depths]
+    flat = [
+        Program(f"{n} layers, flat", {"model": "dense_flat", "depth": n}, ("jax", "pax"))
+        for n in depths
     ]
+    return [Program("identity", {"model": "identity"}), *trees, *flat]
 
 
 def prepare(run: Run) -> Callable[[], Figures]:
     task = make(run.contender, **run.sizes)
     task.construct()
-    calls = {"forward us": task.evaluate}
+    calls: dict[str, Callable[[], object]] = {}
+    if run.sizes["model"] != "dense_flat":
+        calls["forward us"] = task.evaluate
     if run.sizes["model"] != "identity":
         calls["step us"] = task.step
-        if run.contender in _TREES:
-            calls |= tree_calls(getattr(task, _TREES[run.contender]))
+    if run.sizes["model"] == "dense" and run.contender in _TREES:
+        calls |= tree_calls(getattr(task, _TREES[run.contender]))
     for call in calls.values():
         call()  # compiles
     return lambda: {metric: best_time(call) for metric, call in calls.items()}
@@ -55,8 +59,8 @@ def best_time(call: Callable[[], object], seconds: float = 0.2) -> float:
 
 
 CASE = Case(
-    title="a warm call, model as argument, dense layers of width 8, training with AdamW; "
-    "the best of short series",
+    title="a warm call, model as argument, dense layers of width 8, training with AdamW; flat: the "
+    "state is held as one list of arrays between steps; the best of short series",
     metrics=("forward us", "step us", "flatten us", "unflatten us"),
     programs=programs,
     prepare=prepare,

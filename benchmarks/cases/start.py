@@ -30,7 +30,7 @@ def measure(run: Run) -> Figures:
     begun = time.monotonic()
     task = make(run.contender, **run.sizes)
     compilations = None if run.contender == "torch" else Compilations()
-    use_compilation_cache(run.contender)
+    use_compilation_cache(run)
     imported = time.monotonic()
     task.construct()
     constructed = time.monotonic()
@@ -53,12 +53,13 @@ def measure(run: Run) -> Figures:
     }
 
 
-def use_compilation_cache(contender: str) -> None:
-    """Switches JAX's persistent cache on; the folder is in the environment."""
-    if contender == "torch":
+def use_compilation_cache(run: Run) -> None:
+    """Switches JAX's persistent cache on, for small programs too."""
+    if run.contender == "torch":
         return
     import jax
 
+    jax.config.update("jax_compilation_cache_dir", run.cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.contenders.jax import cnn, dense, gru, lstm, resnet, transformer
+from benchmarks.contenders.jax.flat import Flat
 from benchmarks.contenders.jax.task import Task
 from benchmarks.sizes import sizes_of
 
 MODELS = {
     "identity": dense.IDENTITY,
     "dense": dense.DENSE,
+    "dense_flat": dense.DENSE,
     "mlp": dense.MLP,
     "cnn": cnn.CNN,
     "resnet": resnet.RESNET,
@@ -25,4 +27,5 @@ MODELS = {
 
 
 def make(model: str, **sizes: Any) -> Task:
-    return Task(MODELS[model], sizes_of(model, **sizes))
+    kind = Flat if model.endswith("_flat") else Task
+    return kind(MODELS[model], sizes_of(model, **sizes))
