@@ -391,7 +391,8 @@ NOT_LAYERS = """
     experimental.Flattener experimental.LazyModule experimental.mutable
     experimental.load_weights_from_dict experimental.save_weights_to_dict
     experimental.graph.InputNode experimental.graph.Node experimental.graph.build_graph_module
-    experimental.apply_scaled_gradients optim.Optimizer optim.apply_gradients
+    experimental.apply_scaled_gradients optim.GradientNormState optim.Optimizer
+    optim.apply_gradients optim.record_gradient_norm
     TrainState build_train_step use_compilation_cache
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

@@ -96,7 +96,8 @@ def test_digits_are_learned(name: str, images: tuple[Images, Images]) -> None:
     in_its_mode = in_jit if name == "adam" else in_scan
     with jax.numpy_dtype_promotion("standard"):  # opax needs it
         opax_net, _, losses = in_its_mode(net, of_opax(net.parameters()), batches)
-    optax_net, optimizer, optax_losses = in_scan(net, pax.optim.Optimizer(of_optax, net), batches)
+    recorded = optax.chain(pax.optim.record_gradient_norm(), of_optax)
+    optax_net, optimizer, optax_losses = in_scan(net, pax.optim.Optimizer(recorded, net), batches)
     np.testing.assert_allclose(losses, optax_losses, rtol=1e-3)
     assert losses[0] > 2.3
     assert losses[-10:].mean() < 0.9

@@ -124,7 +124,7 @@ def test_there_is_no_place_for_what_is_frozen() -> None:
             jnp.shape, net.linear.parameters()
         )
         assert jax.tree.leaves((moment.frozen, moment.counter)) == []
-    assert len(jax.tree.leaves(optimizer)) == 2 * 2 + 2  # moments; the count and the norm
+    assert len(jax.tree.leaves(optimizer)) == 2 * 2 + 1  # moments; the count
     of_parameters = pax.optim.Optimizer(optax.adam(0.1), net.parameters())
     assert jax.tree.structure(of_parameters.state) == jax.tree.structure(optimizer.state)
 
@@ -181,7 +181,7 @@ def test_the_transformation_is_static_and_kept() -> None:
     assert pax.assert_structure_equal(first, second)
     assert pax.assert_structure_equal(first, copy.deepcopy(first))
     assert first.summary() == "Optimizer"
-    assert first.pytree_attributes == ("state", "gradient_norm")
+    assert first.pytree_attributes == ("state",)
 
 
 # -- what the state holds ----------------------------------------------------------------------
@@ -311,14 +311,24 @@ def test_no_learning_rate_or_several() -> None:
 def test_the_gradient_norm(dtype: Any) -> None:
     """Half-precision squares would overflow: 300 ** 2 is beyond float16."""
     grads = {"a": (300 * normal(7)).astype(dtype), "b": (300 * normal(2, 3, seed=1)).astype(dtype)}
-    optimizer = pax.optim.Optimizer(optax.sgd(0.1), grads)
+    recorded = optax.chain(pax.optim.record_gradient_norm(), optax.sgd(0.1))
+    optimizer = pax.optim.Optimizer(recorded, grads)
     assert optimizer.gradient_norm == 0
     changed, _ = pax.purecall(optimizer, grads)
     wide = [np.asarray(g).astype(np.complex128) for g in grads.values()]
     expected = np.sqrt(sum(np.sum(np.abs(g) ** 2) for g in wide))
     np.testing.assert_allclose(changed.gradient_norm, expected, rtol=1e-6)
     assert changed.gradient_norm.dtype == jnp.float32
-    assert pax.purecall(pax.optim.Optimizer(optax.sgd(0.1), {}), {})[0].gradient_norm == 0
+    assert pax.purecall(pax.optim.Optimizer(recorded, {}), {})[0].gradient_norm == 0
+
+
+def test_a_norm_that_nobody_keeps() -> None:
+    with pytest.raises(pax.ArgumentError) as error:
+        _ = pax.optim.Optimizer(optax.adam(1e-3), pax.Linear(3, 2)).gradient_norm
+    assert str(error.value) == (
+        "the state of the optimizer holds no gradient norm.\n"
+        "  fix: build it with optax.chain(pax.optim.record_gradient_norm(), optax.adam(1e-3))."
+    )
 
 
 def test_a_gradient_goes_through_steps() -> None:
@@ -365,7 +375,8 @@ def test_gradients_of_other_parameters() -> None:
 
 
 def test_a_gradient_through_steps_does_not_go_through_the_norm() -> None:
-    optimizer = pax.optim.Optimizer(optax.sgd(0.1), normal(3))
+    recorded = optax.chain(pax.optim.record_gradient_norm(), optax.sgd(0.1))
+    optimizer = pax.optim.Optimizer(recorded, normal(3))
 
     @jax.grad
     def through(grads: jax.Array) -> jax.Array:

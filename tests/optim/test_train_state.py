@@ -105,7 +105,7 @@ def test_shardings_are_kept_and_the_rest_is_replicated() -> None:
     net = Box(split=jax.device_put(normal(16), split), other=normal(3))
     state = pax.TrainState(net, optax.sgd(0.1))
     assert state.model.split.sharding == split
-    for x in (state.model.other, state.step, state.optimizer.gradient_norm):
+    for x in (state.model.other, state.step):
         assert x.sharding == NamedSharding(mesh, PartitionSpec()) and x.committed
     assert not pax.TrainState(pax.Linear(3, 2), ADAM).step.committed
 
@@ -147,7 +147,7 @@ def test_it_is_a_pytree_of_arrays_with_paths() -> None:
     state = pax.TrainState(pax.Linear(3, 2), optax.sgd(0.1))
     assert [
         jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)
-    ] == [".model.weight", ".model.bias", ".optimizer.gradient_norm", ".step"]
+    ] == [".model.weight", ".model.bias", ".step"]
     doubled = jax.tree.map(lambda x: 2 * x, state)
     np.testing.assert_array_equal(doubled.model.weight, 2 * state.model.weight)
 
