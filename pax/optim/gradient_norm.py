@@ -46,8 +46,8 @@ def record_gradient_norm() -> Any:
     def init(params: Any) -> GradientNormState:
         return GradientNormState(jnp.zeros((), jnp.float32))
 
-    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, GradientNormState]:
-        return grads, GradientNormState(_global_norm(grads))
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, GradientNormState]:
+        return updates, GradientNormState(_global_norm(updates))
 
     return optax.GradientTransformation(init, update)
 
