@@ -46,6 +46,7 @@ LATE_IMPORTS = {
     ("pax._core.module.Module.load_state_dict", "pax.io"),
     ("pax._core.jax_compat._trace_state_getter", "jax.extend.core"),
     ("pax._core.jax_compat.define_prng", "jax.extend.random"),
+    ("pax.optim.gradient_norm.record_gradient_norm", "optax"),
 }
 
 
