@@ -54,13 +54,16 @@ def measure(run: Run) -> Figures:
 
 
 def use_compilation_cache(run: Run) -> None:
-    """Switches JAX's persistent cache on, for small programs too."""
-    if run.contender == "torch":
-        return
-    import jax
+    """Keeps compiled programs in the folder of the run, the small ones too."""
+    if run.contender == "pax":
+        import pax
 
-    jax.config.update("jax_compilation_cache_dir", run.cache)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        pax.use_compilation_cache(run.cache)
+    elif run.contender != "torch":
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", run.cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 CASE = Case(
