@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), metavar="FILE")
     options = parser.parse_args()
     console, results = Console(), Results()
+    machine = describe()
     for name in options.only or CASES:
         case = load(name)
         rows = results.outcomes[name] = {}
@@ -31,14 +32,15 @@ def main() -> None:
             for program in case.programs(options.quick):
                 rounds = case.rounds[options.quick]
                 rows[program.name] = run_program(name, case, program, rounds, status.update)
+        figures = {"quick": options.quick, "machine": machine, "cases": results.to_json()}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")  # what is done is kept
         console.print(f"\n[bold]{name}[/]: {case.title}")
         for table in case_tables(name, case, results):
             console.print(table)
-    figures = {"quick": options.quick, "machine": describe(), "cases": results.to_json()}
-    options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    draw(results, options.json.with_suffix(".png"))
+    picture = options.json.with_suffix(".png")
+    draw(results, picture)
     console.print(target_table(verdicts(results), options.quick))
-    console.print(f"figures: {options.json}, plot: {options.json.with_suffix('.png')}")
+    console.print(f"figures: {options.json}, picture: {picture}")
 
 
 if __name__ == "__main__":

@@ -7,22 +7,32 @@ import os
 import platform
 from typing import Any
 
-_LIBRARIES = ("jax", "jaxlib", "optax", "numpy", "equinox", "flax", "dm-haiku", "torch")
+_PACKAGES = (
+    "pax-nn",
+    "jax",
+    "jaxlib",
+    "optax",
+    "numpy",
+    "equinox",
+    "flax",
+    "dm-haiku",
+    "torch",
+)
 
 
 def describe() -> dict[str, Any]:
     """Returns the machine and the versions, for the file of figures."""
-    installed = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES if name in installed}
     return {
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
         "system": platform.system(),
-        "versions": {"python": platform.python_version(), "pax": _pax_version()} | versions,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
     }
 
 
-def _pax_version() -> str:
-    import pax
-
-    return pax.__version__
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
