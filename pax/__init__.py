@@ -72,5 +72,7 @@ from pax.optim import build_update_fn as build_update_fn
 from pax.precision import Policy as Policy
 from pax.precision import apply_mp_policy as apply_mp_policy
 from pax.precision import unwrap_mp_policy as unwrap_mp_policy
+from pax.show import RetraceWarning as RetraceWarning
+from pax.show import explain_retrace as explain_retrace
 
 __version__ = "0.1.0"

@@ -393,6 +393,6 @@ NOT_LAYERS = """
     experimental.graph.InputNode experimental.graph.Node experimental.graph.build_graph_module
     experimental.apply_scaled_gradients optim.GradientNormState optim.Optimizer
     optim.apply_gradients optim.record_gradient_norm
-    TrainState build_train_step use_compilation_cache
+    TrainState build_train_step use_compilation_cache explain_retrace RetraceWarning
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

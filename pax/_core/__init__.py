@@ -4,6 +4,7 @@ import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
 from pax._core import arguments as arguments
 from pax._core.calls import note_part as note_part
 from pax._core.compare import all_differences as all_differences
+from pax._core.compare import differences as differences
 from pax._core.crossing import assign_changed as assign_changed
 from pax._core.crossing import call_copy as call_copy
 from pax._core.derived import plain_class as plain_class
@@ -18,6 +19,7 @@ from pax._core.errors import PurityError as PurityError
 from pax._core.errors import ShapeError as ShapeError
 from pax._core.errors import StructureError as StructureError
 from pax._core.flat import FlatTrees as FlatTrees
+from pax._core.frozen import same as same
 from pax._core.guard import is_sealed as is_sealed
 from pax._core.guard import may_change as may_change
 from pax._core.jax_compat import define_prng as define_prng
@@ -55,3 +57,4 @@ from pax._core.transforms import select_parameters as select_parameters
 from pax._core.transforms import unfreeze_parameters as unfreeze_parameters
 from pax._core.transforms import update_parameters as update_parameters
 from pax._core.transforms import value_and_grad as value_and_grad
+from pax._core.tree import named_leaves as named_leaves

@@ -64,6 +64,10 @@ class FlatTrees:
         leaves, treedef = self._parts()[name]
         return treedef.unflatten(leaves)
 
+    def _trees(self) -> dict[str, Any]:
+        """Returns all trees by name, built anew."""
+        return {name: self._tree(name) for name, _ in self._treedefs}
+
     def _with(self, trees: dict[str, Any]) -> Self:
         """Returns a new object with some of the trees replaced."""
         self._check_readable()
@@ -75,7 +79,7 @@ class FlatTrees:
         return _new(type(self), treedefs, _joined(leaves for leaves, _ in parts.values()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, (type(self), {name: self._tree(name) for name, _ in self._treedefs})
+        return _remade, (type(self), self._trees())
 
 
 def _joined(parts: Iterable[Iterable[Any]]) -> tuple[Any, ...]:

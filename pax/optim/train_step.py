@@ -48,6 +48,7 @@ class TrainStep:
     """A compiled step of a training state, called as `step(state, *inputs)`."""
 
     def __init__(self, loss_fn: LossFn[Any]) -> None:
+        self.__name__ = "train_step"
         self._loss_fn = loss_fn
         self._compiled = jax.jit(self._run, donate_argnums=0)
         self._compiled_for: dict[Any, Any] = {}
