@@ -57,7 +57,8 @@ def resnet(sizes: of.ResNet, x: Array, training: bool) -> Array:
     """A unit, blocks, the mean over space, a dense layer."""
     x = jax.nn.relu(Unit(sizes.stem, "stem")(x, training))
     if sizes.pool:  # zeros around what ReLU gave are never above the maximum
-        x = hk.max_pool(jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)]), 3, 2, "VALID")
+        x = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        x = hk.max_pool(x, (3, 3, 1), (2, 2, 1), "VALID")
     for i, block in enumerate(sizes.blocks()):
         x = Block(block, f"block{i}")(x, training)
     return hk.Linear(sizes.classes, name="logits")(jnp.mean(x, axis=(1, 2)))

@@ -19,13 +19,17 @@ MODELS = {
     "resnet": resnet.ResNet,
     "resnet50": resnet.ResNet,
     "transformer": transformer.transformer,
+    "transformer_stacked": transformer.Stacked,
     "lstm_cell": recurrent.lstm_cell,
     "gru_cell": recurrent.gru_cell,
 }
 
+#: Trained by a function of `jax.jit` that takes the module as it is; the others as pax recommends.
+AS_ARGUMENTS = ("identity", "dense")
+
 
 def make(model: str, **sizes: Any) -> Task:
     if model not in MODELS:
-        raise Absent(f"pax has no {model}")
-    kind = Flat if model.endswith("_flat") else Task
+        raise Absent(f"there is no {model} of pax")
+    kind = Task if model in AS_ARGUMENTS else Flat
     return kind(MODELS[model], sizes_of(model, **sizes))
