@@ -6,7 +6,7 @@ import importlib
 
 from benchmarks.case import Case
 
-CASES = ("dispatch", "construction", "start", "depth")
+CASES = ("dispatch", "construction", "start", "depth", "step", "memory")
 
 
 def load(name: str) -> Case:
