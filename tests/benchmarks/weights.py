@@ -117,6 +117,8 @@ def load_params(task: Any, find: Find) -> None:
 
 def load_pax(task: Any, find: Find) -> None:
     task.model = task.model.update_parameters(replaced(task.model.parameters(), find))
+    if hasattr(task, "state"):
+        task.state = task.state.replace(model=task.model)
 
 
 def load_equinox(task: Any, find: Find) -> None:
