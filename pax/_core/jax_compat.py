@@ -43,6 +43,11 @@ def is_tracing() -> bool:
     return trace_state() != _eager_state()
 
 
+def is_on_mesh(x: jax.Array) -> bool:
+    """Returns whether an array, or one that JAX traces, lies on a mesh of devices."""
+    return not jax.typeof(x).sharding.mesh.empty
+
+
 def uses_raw_threefry() -> bool:
     """Returns whether `jax.random.PRNGKey` makes raw keys of the default generator."""
     config: Any = jax.config  # the options are not declared to type checkers

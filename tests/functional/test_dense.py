@@ -31,6 +31,28 @@ def test_any_rank(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_the_gradient_of_a_weight_copies_nothing() -> None:
+    def gradients(x: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
+        return jax.vjp(linear, x, WEIGHT, BIAS)[1](y)
+
+    x, y = jnp.ones((4, 5, 2)), jnp.ones((4, 5, 3))
+    memory = jax.jit(gradients).lower(x, y).compile().memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes < y.nbytes
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_axes_over_devices_stay_there(kind: str) -> None:
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType[kind],))
+    given = np.random.default_rng(0).standard_normal((3, 16, 2)).astype(np.float32)
+    x = jax.device_put(given, jax.NamedSharding(mesh, jax.P(None, "data", None)))
+    program = jax.jit(linear).lower(x, WEIGHT, BIAS).compile()
+    assert "all-gather" not in program.as_text()
+    y = linear(x, WEIGHT, BIAS)
+    assert y.sharding.is_equivalent_to(x.sharding, 3)
+    np.testing.assert_allclose(y, given @ np.asarray(WEIGHT) + np.asarray(BIAS), rtol=1e-5)
+
+
 def test_no_input_features() -> None:
     assert linear(jnp.ones((2, 0)), jnp.ones((0, 3)), BIAS).tolist() == [BIAS.tolist()] * 2
 
