@@ -48,6 +48,12 @@ def test_without_mask_all_is_seen() -> None:
     np.testing.assert_array_equal(called(network(), X), called(network(), X, np.ones((B, T), bool)))
 
 
+def test_the_backward_pass_keeps_nothing_of_gelu_but_input_and_output() -> None:
+    block = network().layers[0]["dense_block"]
+    kept = jax.tree.leaves(jax.vjp(lambda block, x: block(x), block, X)[1])
+    assert sum(x.size == B * T * 4 * D for x in kept) == 2
+
+
 def test_numbers_at_padding_do_not_count() -> None:
     changed = np.where(PADDING[..., None], X, 1e3 * random(B, T, D)[::-1])
     found, expected = called(network(), changed, PADDING), called(network(), X, PADDING)
