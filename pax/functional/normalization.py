@@ -124,7 +124,7 @@ def layer_normalize(
     x = as_floating("layer_normalize", "x", x)
     scale, offset = _checked_affine("layer_normalize", scale, offset, x)
     axes = _checked_axes("layer_normalize", axes, x)
-    return _group_normalize(x, x.shape, axes, eps, scale, offset)
+    return _layer_normalize(x, axes, eps, scale, offset)
 
 
 def group_normalize(
@@ -177,9 +177,8 @@ def group_normalize(
             f"group_normalize got groups={groups} for {channels} channels.",
             "choose a number of groups that divides the number of channels.",
         )
-    split = (*x.shape[:channel], groups, channels // groups, *x.shape[channel + 1 :])
     within = tuple(axis if axis < channel else axis + 1 for axis in axes)
-    return _group_normalize(x, split, within, eps, scale, offset)
+    return _group_normalize(x, groups, channel, within, eps, scale, offset)
 
 
 @partial(jax.jit, static_argnums=3, inline=True)  # one dispatch where called eagerly
@@ -195,40 +194,60 @@ def _normalize(
 def _batch_normalize(
     x: Array, axes: tuple[int, ...], eps: float, scale: Array | None, offset: Array | None
 ) -> tuple[Array, Array, Array]:
-    mean, variance, centred = _centre(x, axes)
-    # scaling the small factor, not the large array, halves the time of the gradient
+    """Normalises by few statistics of many entries each, and returns mean and variance too.
+
+    A second pass averages x - mean and its square. It finds what rounding took from the mean,
+    which is so little that subtracting its square from the other average costs no digits.
+    """
+    wide = x.astype(accumulation_dtype(x))
+    mean = lax.stop_gradient(jnp.mean(wide, axis=axes, keepdims=True))
+    centred = wide - mean
+    rest = jnp.mean(centred, axis=axes, keepdims=True)
+    square = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
+    variance = jnp.maximum(square - jnp.square(rest), 0)
+    # All that is small comes first, so that the large array meets one factor and one summand.
     gain = _affine(lax.rsqrt(variance + eps), scale, None)
-    return _affine(centred * gain, None, offset).astype(x.dtype), mean, variance
+    y = centred * gain + _affine(-rest * gain, None, offset)
+    return y.astype(x.dtype), mean + rest, variance
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3), inline=True)
+@partial(jax.jit, static_argnums=(1, 2), inline=True)
+def _layer_normalize(
+    x: Array, axes: tuple[int, ...], eps: float, scale: Array | None, offset: Array | None
+) -> Array:
+    """Normalises by many statistics of few entries each.
+
+    The first entry is subtracted before the mean is taken. What remains is of the size of the
+    spread, so that neither sum nor mean is rounded to the digits of a large common part.
+    """
+    wide = x.astype(accumulation_dtype(x))
+    corner = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    shifted = wide - lax.stop_gradient(lax.slice(wide, [0] * x.ndim, corner))
+    centred = shifted - jnp.mean(shifted, axis=axes, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
+    return _affine(centred * lax.rsqrt(variance + eps), scale, offset).astype(x.dtype)
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3, 4), inline=True)
 def _group_normalize(
     x: Array,
-    split: tuple[int, ...],
+    groups: int,
+    channel: int,
     axes: tuple[int, ...],
     eps: float,
     scale: Array | None,
     offset: Array | None,
 ) -> Array:
-    """Normalises x in the shape `split` over the axes of that shape."""
-    _, variance, centred = _centre(x.reshape(split), axes)
-    y = (centred * lax.rsqrt(variance + eps)).reshape(x.shape)
-    return _affine(y, scale, offset).astype(x.dtype)
+    """Normalises x with its channels cut into groups; `axes` count after the cut."""
 
+    def cut(value: Array) -> Array:
+        shape = (1,) * (x.ndim - value.ndim) + value.shape
+        size = shape[channel]
+        split = (1, 1) if size == 1 else (groups, size // groups)
+        return value.reshape(*shape[:channel], *split, *shape[channel + 1 :])
 
-def _centre(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """Returns mean, variance and x - mean.
-
-    The first entry is subtracted before the mean is taken. What remains is of the size of the
-    spread, so that neither sum nor mean is rounded to the digits of a large common part.
-    """
-    x = x.astype(accumulation_dtype(x))
-    corner = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
-    first = lax.stop_gradient(lax.slice(x, [0] * x.ndim, corner))
-    shifted = x - first
-    mean = jnp.mean(shifted, axis=axes, keepdims=True)
-    centred = shifted - mean
-    return first + mean, jnp.mean(jnp.square(centred), axis=axes, keepdims=True), centred
+    scale, offset = (None if value is None else cut(value) for value in (scale, offset))
+    return _batch_normalize(cut(x), axes, eps, scale, offset)[0].reshape(x.shape)
 
 
 def _affine(y: Array, scale: Array | None, offset: Array | None) -> Array:

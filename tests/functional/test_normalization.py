@@ -103,8 +103,9 @@ def test_a_million_entries_and_an_outlier_in_front(way: str) -> None:
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_used_for_the_output_alone(way: str, dtype: Any) -> None:
     x = jnp.asarray(6e4 * np.tanh(normal(6, 4, 8)), dtype)  # squares and sums overflow float16
-    wide = WAYS[way](x.astype(jnp.float32), (1, 2), 1e-5)
-    y = WAYS[way](x, (1, 2), 1e-5, jnp.ones(8), jnp.zeros(8))  # parameters may be float32
+    parameters = jnp.asarray(normal(2, 8), jnp.float32)
+    wide = WAYS[way](x.astype(jnp.float32), (1, 2), 1e-5, *parameters)
+    y = WAYS[way](x, (1, 2), 1e-5, *parameters)
     assert y.dtype == dtype
     np.testing.assert_array_equal(y.astype(jnp.float32), wide.astype(dtype).astype(jnp.float32))
 
