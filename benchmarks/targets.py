@@ -39,10 +39,11 @@ def at_most(
     target = f"at most {limit:,.4g}{unit}"
     if figure is None:
         return Verdict(row, target, "-", None)
-    value, measured = figure, ""
     if isinstance(figure, Spread):
-        value, measured = figure.median, f" ({figure.least:,.3g}..{figure.most:,.3g})"
-    return Verdict(row, target, f"{value:,.3g}{unit}{measured}{note}", value <= limit)
+        value, note = figure.median, f" ({figure.least:,.3g}..{figure.most:,.3g}){note}"
+    else:
+        value = figure
+    return Verdict(row, target, f"{value:,.3g}{unit}{note}", value <= limit)
 
 
 def against(

@@ -37,3 +37,4 @@ class Task(Protocol):
 
     def outputs(self) -> np.ndarray:
         """Returns what `evaluate` computes, to show that all contenders compute the same."""
+        ...
