@@ -14,9 +14,9 @@ class Compilations:
         self._seconds: list[float] = []
         jax.monitoring.register_event_duration_secs_listener(self._heard)
 
-    def _heard(self, event: str, seconds: float, **_: object) -> None:
+    def _heard(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event == _EVENT:
-            self._seconds.append(seconds)
+            self._seconds.append(duration_secs)
 
     def take(self) -> tuple[int, float]:
         """Returns the number and the seconds since it was last asked."""
