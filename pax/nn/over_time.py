@@ -1,0 +1,179 @@
+"""A recurrent cell over all steps of a sequence."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.ad_checkpoint import checkpoint_name
+
+import pax.functional as F
+from pax._core import CallError, Module, ShapeError
+from pax.nn.lambda_module import Lambda
+from pax.nn.linear import Linear
+
+#: So many rows (steps times batch) of a sequence are one block. The memory that a block takes is
+#: used again by the next one.
+_ROWS = 1024
+
+#: What is kept of a step for the backward pass: the sums that go into the gates, and the state.
+#: The gates themselves are computed again from them.
+_SUMS = "sums of a recurrent cell"
+_KEEP_SUMS = jax.checkpoint_policies.save_only_these_names(_SUMS)
+
+
+@functools.partial(jax.jit, inline=True)  # called eagerly, it compiles once
+def over_time(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
+    """Returns the last state and all outputs [T, B, ...] of a cell over x, [T, B, ...].
+
+    A cell whose dense layers of the input can be split (see `_splits`) runs in blocks of steps.
+    The products of a block with the input are one product, and so is the gradient of each weight;
+    in the loop over the steps only the products with the state are left. Other cells are called
+    step by step.
+    """
+    if not _splits(cell, x):
+        return jax.lax.scan(functools.partial(_step, cell), state, x)
+    steps = x.shape[0]
+    size = _block_size(steps, x.shape[1])
+    block = _Block(cell, x.shape[-1])
+    if size == steps:
+        return block(state, x)
+    state, ys = jax.lax.scan(block, state, x.reshape(-1, size, *x.shape[1:]))
+    return state, jax.tree.map(lambda y: y.reshape(steps, *y.shape[2:]), ys)
+
+
+def _step(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
+    """Does one step; raises unless the state can go into the next one."""
+    out = cell(state, x)
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise CallError(
+            f"{cell!r} returned a {type(out).__name__} from a step; expected a pair.",
+            "return the state after the step and the output: return state, y.",
+        )
+    before, after = (jax.tree.map(_form, tree) for tree in (state, out[0]))
+    if before != after:
+        raise ShapeError(
+            f"{cell!r} turned a state {before} into {after}; expected what it was.",
+            "return a state of the structure, shapes and dtypes of the one before.",
+        )
+    return out
+
+
+def _form(x: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x))
+
+
+def _splits(cell: Any, x: Array) -> bool:
+    """Returns whether the dense layers of a cell can do the part of the input beforehand.
+
+    The class that says how a step is done must also say which layers see the input, in
+    `input_layers`: so a subclass with a step of its own, or a precision policy, is not taken for
+    the class below it. For the same reason the layers must be called as `Linear` is.
+    """
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return False
+    if "input_layers" not in vars(_definer(type(cell), "__call__")):
+        return False
+    layers = [getattr(cell, name) for name in cell.input_layers]
+    return all(
+        isinstance(layer, Linear)
+        and _definer(type(layer), "__call__") is Linear
+        and x.shape[-1] < layer.weight.shape[0]
+        for layer in layers
+    )
+
+
+def _definer(cls: type[Any], name: str) -> type[Any]:
+    """Returns the class whose body an attribute of a class comes from."""
+    return next(base for base in cls.__mro__ if name in vars(base))
+
+
+def _block_size(steps: int, batch: int) -> int:
+    """Returns how many steps are one block: all, or so many that all blocks are equal."""
+    most = max(_ROWS // max(batch, 1), 8)
+    if steps <= most:
+        return steps
+    return next((n for n in range(most, most // 4, -1) if steps % n == 0), steps)
+
+
+class _Block:
+    """Some steps of a cell: `state, ys = block(state, x)`, x of shape [T, B, width]."""
+
+    def __init__(self, cell: Any, width: int) -> None:
+        layers = {name: getattr(cell, name) for name in cell.input_layers}
+        self._cell = cell.replace(**dict.fromkeys(layers))
+        self._inputs = {name: layer.weight[:width] for name, layer in layers.items()}
+        self._states = {name: (x.weight[width:], x.bias) for name, x in layers.items()}
+
+    def __call__(self, state: Any, x: Array) -> tuple[Any, Any]:
+        sums = {name: F.linear(x, weight) for name, weight in self._inputs.items()}
+        form = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+        state, (ys, _) = _steps(form, sums, self._states, self._cell, state)
+        return state, ys
+
+
+def _scan(x: Any, sums: Any, weights: Any, cell: Module, state: Any) -> tuple[Any, Any]:
+    """Runs the steps of a block.
+
+    Args:
+        x: shape and dtype of the input of one step.
+        sums: what the input adds to the output of each layer, shape [T, B, out_dim], by name.
+        weights: the rest of each layer: rows of the weight for what comes after x, and bias.
+        cell: the cell without these layers.
+        state: the state before.
+    Returns:
+        The state after, and of all steps the outputs and what each layer was given after x.
+    """
+    width = x.shape[-1]
+
+    def step(state: Any, sums: Any) -> tuple[Any, Any]:
+        given: dict[str, Array] = {}
+
+        def layer(name: str, both: Array) -> Array:
+            if name in given:
+                raise _not_once(cell, name)
+            given[name] = both[..., width:]
+            return checkpoint_name(sums[name] + F.linear(given[name], *weights[name]), _SUMS)
+
+        layers = {name: Lambda(functools.partial(layer, name)) for name in sums}
+        # the layers have seen the input; nothing else of the cell may, so it is not a number
+        nan = jnp.full(x.shape, jnp.nan, x.dtype)
+        state, y = _step(cell.replace(**layers), state, nan)
+        if given.keys() != sums.keys():
+            raise _not_once(cell, *sorted(sums.keys() - given.keys()))
+        return state, (y, given)
+
+    # a scan cannot undo the recomputation by merging equal parts, so nothing prevents it
+    step = jax.checkpoint(step, policy=_KEEP_SUMS, prevent_cse=False)
+    return jax.lax.scan(step, state, sums)
+
+
+_steps = jax.custom_jvp(_scan, nondiff_argnums=(0,))
+
+
+@_steps.defjvp
+def _steps_jvp(x: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """Differentiates the steps, so that a change of weights enters the loop as one of the sums.
+
+    Its product with what the layers were given is one for all steps; run backwards, so is the
+    gradient of the weights, which JAX would add up step by step.
+    """
+    sums, weights, cell, state = primals
+    d_sums, d_weights, d_cell, d_state = tangents
+    out, linear = jax.linearize(
+        lambda *args: _scan(x, args[0], weights, *args[1:]), sums, cell, state
+    )
+    given = out[1][1]
+    d_sums = {name: d + F.linear(given[name], *d_weights[name]) for name, d in d_sums.items()}
+    return out, linear(d_sums, d_cell, d_state)
+
+
+def _not_once(cell: Module, *names: str) -> CallError:
+    return CallError(
+        f"{cell!r} has {', '.join(names)} in input_layers, which a step must call once each, and "
+        "did not.",
+        "name only layers that each step calls once, on [x, ...].",
+    )
