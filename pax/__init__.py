@@ -44,6 +44,7 @@ from pax.io import use_compilation_cache as use_compilation_cache
 from pax.nn import EMA as EMA
 from pax.nn import GRU as GRU
 from pax.nn import LSTM as LSTM
+from pax.nn import RNN as RNN
 from pax.nn import BatchNorm1D as BatchNorm1D
 from pax.nn import BatchNorm2D as BatchNorm2D
 from pax.nn import Conv1D as Conv1D

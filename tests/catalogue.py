@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 import pax
 from tests.catalogue_nets import NETS
+from tests.catalogue_sequences import SEQUENCES
 from tests.contracts.case import Case, call_itself
 from tests.contracts.draws import (
     Draw,
@@ -288,6 +289,7 @@ LAYERS = [
     *batch_norms(2),
     *NORMS,
     *RECURRENT,
+    *SEQUENCES,
     *ATTENTION,
     *SMALL,
     *NETWORKS,

@@ -20,6 +20,7 @@ from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
 from pax.nn.rng_seq import RngSeq as RngSeq
+from pax.nn.rnn import RNN as RNN
 from pax.nn.sequential import Sequential as Sequential
 from pax.nn.stacked import Stack as Stack
 from pax.nn.stacked import stack as stack

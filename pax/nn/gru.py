@@ -50,6 +50,8 @@ class GRU(ParameterModule):
 
     xh_zr_fc: Linear
     xh_h_fc: Linear
+    #: See `RNN`.
+    input_layers = ("xh_zr_fc", "xh_h_fc")
 
     def __init__(
         self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None

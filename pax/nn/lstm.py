@@ -53,6 +53,8 @@ class LSTM(ParameterModule):
     """
 
     fc: Linear
+    #: See `RNN`.
+    input_layers = ("fc",)
 
     def __init__(
         self,

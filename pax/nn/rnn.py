@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jaxtyping import ArrayLike, Shaped
 
-from pax._core import ArgumentError, Module, ShapeError
+from pax._core import ArgumentError, Module, ShapeError, assign_changed, may_change
 from pax.nn import given
 from pax.nn.over_time import over_time
 
@@ -74,7 +74,8 @@ class RNN(Module):
         Raises:
             DtypeError: if x is not an array.
             ShapeError: if x has no axes of batch, time and features, or a step changes the shape
-                of the state; and what the cell raises.
+                or dtype of the state; and what the cell raises.
+            PurityError: if the cell changes itself (its random keys) outside `pax.pure`.
         """
         x = given.array(self, x)
         if x.ndim < 3:
@@ -85,7 +86,8 @@ class RNN(Module):
             )
         if state is None:
             state = self.initial_state(x.shape[0])
-        state, ys = over_time(self.cell, state, x.swapaxes(0, 1))
+        state, ys, changed = over_time(self.cell, state, x.swapaxes(0, 1), changes=may_change(self))
+        assign_changed(self.cell, changed)
         return state, jax.tree.map(lambda y: y.swapaxes(0, 1), ys)
 
     def __repr__(self) -> str:

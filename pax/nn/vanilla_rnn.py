@@ -47,6 +47,8 @@ class VanillaRNN(ParameterModule):
     """
 
     fc: Linear
+    #: See `RNN`.
+    input_layers = ("fc",)
 
     def __init__(
         self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None

@@ -31,6 +31,16 @@ def test_lstm_gates_are_input_candidate_forget_output() -> None:
     np.testing.assert_allclose(hidden, [[sigmoid(0.4) * math.tanh(new_cell)]], rtol=1e-6)
 
 
+def test_lstm_in_half_precision_loses_only_the_last_bits_of_its_results() -> None:
+    # the gates are computed in float32: as a tanh in bfloat16, a small one would be all rounding
+    gates, cell = jnp.array([[-5.0, 3.0, -6.0, -4.0]]), jnp.array([[2.0]])
+    wide = lstm_step(gates, cell)
+    half = lstm_step(gates.astype(jnp.bfloat16), cell.astype(jnp.bfloat16))
+    for x, y in zip(half, wide, strict=True):
+        assert x.dtype == jnp.bfloat16
+        np.testing.assert_allclose(x.astype(jnp.float32), y, rtol=2.0**-8)
+
+
 def test_gru_gates_are_update_reset() -> None:
     update, reset = gru_gates(jnp.array([[0.5, -0.5, 2.0, 3.0]]))
     np.testing.assert_allclose(update, [[sigmoid(0.5), sigmoid(-0.5)]], rtol=1e-6)

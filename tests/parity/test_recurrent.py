@@ -27,6 +27,16 @@ def over_time(state_type: Any) -> Any:
     return run
 
 
+def by_layer(state_type: Any) -> Any:
+    """Returns the same, the cell in a layer over sequences."""
+
+    def run(cell: Any, xs: Any, *state: Any) -> Any:
+        last, ys = pax.RNN(cell)(xs.swapaxes(0, 1), state_type(*state))
+        return ys.swapaxes(0, 1), *last
+
+    return run
+
+
 def haiku_over_time(make_core: Any, pack: Any, unpack: Any) -> Any:
     """Returns the same for a core of haiku, as a function of its parameters."""
 
@@ -65,7 +75,7 @@ def test_vanilla_rnn_against_torch() -> None:
         lambda: pax.VanillaRNN(IN, HIDDEN),
         [SEQUENCE, HIDDEN_0],
         lambda p, *xs: torch_over_time(rnn, torch_weights(p, (0,)), *xs),
-        call=over_time(pax.VanillaRNNState),
+        call=by_layer(pax.VanillaRNNState),
     )
 
 
@@ -85,8 +95,8 @@ def test_vanilla_rnn_by_its_formula() -> None:
     )
 
 
-@pytest.mark.parametrize("forget_gate_bias", [0.0, 1.5])
-def test_lstm_against_torch(forget_gate_bias: float) -> None:
+@pytest.mark.parametrize(("forget_gate_bias", "call"), [(0.0, over_time), (1.5, by_layer)])
+def test_lstm_against_torch(forget_gate_bias: float, call: Any) -> None:
     lstm = torch.nn.LSTM(IN, HIDDEN)
     # ours: input, candidate, forget, output; torch's: input, forget, candidate, output
     to_forget = torch.tensor([0.0, forget_gate_bias, 0.0, 0.0]).double().repeat_interleave(HIDDEN)
@@ -99,7 +109,7 @@ def test_lstm_against_torch(forget_gate_bias: float) -> None:
         lambda: pax.LSTM(IN, HIDDEN, forget_gate_bias=forget_gate_bias),
         [SEQUENCE, HIDDEN_0, CELL_0],
         theirs,
-        call=over_time(pax.LSTMState),
+        call=call(pax.LSTMState),
     )
 
 
@@ -147,5 +157,5 @@ def test_gru_against_haiku() -> None:
         return theirs({"gru": weights}, *xs)
 
     assert_like_jax(
-        lambda: pax.GRU(IN, HIDDEN), [SEQUENCE, HIDDEN_0], rearranged, call=over_time(pax.GRUState)
+        lambda: pax.GRU(IN, HIDDEN), [SEQUENCE, HIDDEN_0], rearranged, call=by_layer(pax.GRUState)
     )
