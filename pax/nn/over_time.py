@@ -17,13 +17,14 @@ from pax.nn.linear import Linear
 
 #: So many rows (steps times batch) of a sequence are one block; the memory that it takes is used
 #: again by the next one. CPU time of a training step of an LSTM, 256 steps, batch 32, width 128, on
-#: two cores: 60 ms in blocks of 512 or 1,024 rows (43 MB of temporary memory), 68 ms in blocks of
-#: 4,096 (62 MB), 67 ms in one block (63 MB). Stepping the cell takes 96 ms, 67 MB.
+#: two cores: 64, 62, 66 and 72 ms in blocks of 512, 1,024, 2,048 and 4,096 rows (43, 45, 51 and 64
+#: MB of temporary memory), 68 ms in one block (68 MB). Stepping the cell takes 104 ms.
 _ROWS = 1024
 
 # The loops are not unrolled. With 1, 2, 4 and 8 steps an iteration the same training step takes 48,
-# 54, 61 and 93 ms of CPU time (kernel apart), one of batch 8 and width 512 takes 186, 185, 197 and
-# 236 ms, and a GRU 42, 42, 47 and 63 ms. Only at batch 1, width 32 two steps save 0.3 ms of 0.8.
+# 54, 61 and 93 ms of CPU time outside of the kernel; one of batch 8 and width 512 takes 186, 185,
+# 197 and 236 ms, and a GRU 42, 42, 47 and 63 ms. Only at batch 1, width 32 do two steps save 0.3 ms
+# of 0.8.
 
 #: What is kept of a step for the backward pass: the sums that go into the gates, and the state.
 #: The gates themselves are computed again from them.
