@@ -66,13 +66,12 @@ class GRUModel(pax.Module):
         super().__init__()
         keys = jax.random.split(rng_key, 3)
         self.embed = pax.Embed(num_letters, 64, rng_key=keys[0])
-        self.gru = pax.GRU(64, 256, rng_key=keys[1])
+        self.gru = pax.RNN(pax.GRU(64, 256, rng_key=keys[1]))
         self.output = pax.Linear(256, num_letters, rng_key=keys[2])
 
     def __call__(self, letters: jax.Array) -> jax.Array:
         """Returns the logits of each next letter, [B, T, num_letters], of letters [B, T]."""
-        state = self.gru.initial_state(len(letters))
-        _, x = pax.scan(self.gru, state, self.embed(letters), time_major=False)
+        _, x = self.gru(self.embed(letters))
         return self.output(x)
 
 
