@@ -16,9 +16,12 @@ import jax
 
 #: What the folder is trimmed to at each start.
 _MAX_BYTES = 1_000_000_000
+#: What tells kinds of CPU apart on Linux: x86, ARM, RISC-V.
+_CPU_FIELDS = {"model name", "flags", "Features", "CPU implementer", "CPU part", "isa"}
 #: With less room on the disk nothing is written, for JAX would leave half an entry behind.
 _MIN_FREE_BYTES = 100_000_000
-#: JAX's own threshold; another one was set by the user.
+#: What takes less time to compile is not kept. The default is JAX's; another was set by the user.
+_MIN_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 _DEFAULT_MIN_SECONDS = 1.0
 
 
@@ -46,22 +49,26 @@ def use_compilation_cache(folder: str | os.PathLike[str] | None = None) -> Path 
         ...     return pax.Linear(2, 3)(jnp.ones((4, 2)))
     """
     config: Any = jax.config  # the options are not declared to type checkers
-    if config.jax_compilation_cache_dir is not None:
+    if config.jax_compilation_cache_dir:
         return Path(config.jax_compilation_cache_dir)
-    root = _user_folder() if folder is None else Path(folder).expanduser().absolute()
+    try:
+        root = _user_folder() if folder is None else Path(folder).expanduser().absolute()
+    except RuntimeError as error:  # a user without a home
+        warnings.warn(f"the compilation cache: {error} It stays off.", stacklevel=2)
+        return None
     own = root / _cpu()
     problem = _why_not_writable(own)
-    if problem is not None:
-        is_readable = own.is_dir()
+    if problem is None:
+        _trim(root)
+        if getattr(config, _MIN_SECONDS) == _DEFAULT_MIN_SECONDS:
+            jax.config.update(_MIN_SECONDS, 0.0)
+    else:
+        is_readable = os.path.isdir(own)
         rest = "programs in it are used, new ones are not kept" if is_readable else "it stays off"
         warnings.warn(f"the compilation cache in {own}: {problem}; {rest}.", stacklevel=2)
         if not is_readable:
             return None
-    else:
-        _trim(root)
-    if config.jax_persistent_cache_min_compile_time_secs == _DEFAULT_MIN_SECONDS:
-        least = 0.0 if problem is None else float("inf")
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+        jax.config.update(_MIN_SECONDS, float("inf"))  # or JAX would try, and warn, each time
     jax.config.update("jax_compilation_cache_dir", str(own))
     return own
 
@@ -85,18 +92,20 @@ def _cpu() -> str:
     A program for the CPU uses the instructions that the CPU has; on one that lacks them, JAX
     loads it all the same, and the process dies.
     """
-    found = [platform.system(), platform.machine(), platform.processor()]
-    if sys.platform == "linux":
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            wanted = {"model name", "flags", "Features", "CPU part", "isa"}
-            for line in file:
-                name, _, value = line.partition(":")
-                found += [value.strip()] if name.strip() in wanted else []
-                if not line.strip():  # the other cores are alike
-                    break
-    elif sys.platform == "darwin":
-        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-        found.append(subprocess.run(command, capture_output=True, text=True).stdout.strip())
+    found = [platform.system(), platform.machine()]
+    try:
+        if sys.platform == "linux":
+            text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+            first, *_ = text.partition("\n\n")  # the other cores are alike
+            fields = (line.partition(":") for line in first.splitlines())
+            found += [value.strip() for name, _, value in fields if name.strip() in _CPU_FIELDS]
+        elif sys.platform == "darwin":
+            command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            found.append(subprocess.run(command, capture_output=True, text=True).stdout.strip())
+        else:
+            found.append(platform.processor())
+    except OSError:
+        pass  # the machine's architecture has to do
     return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
 
 

@@ -145,18 +145,45 @@ def test_what_the_user_has_set_stays(config: Any, tmp_path: Path) -> None:
     assert pax.use_compilation_cache(tmp_path / "asked") == tmp_path / "set"
     assert list(tmp_path.iterdir()) == []
     assert getattr(config, SECONDS) == 1.0
-    jax.config.update(DIR, None)
+    jax.config.update(DIR, "")  # what an empty variable says: no folder
     jax.config.update(SECONDS, 0.5)
     pax.use_compilation_cache(tmp_path / "asked")
     assert getattr(config, SECONDS) == 0.5
 
 
-def test_each_kind_of_cpu_has_a_folder(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = compilation_cache._cpu()
-    assert here == compilation_cache._cpu()
-    assert len(here) == 16
+def test_each_kind_of_cpu_has_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    text = "processor\t: {}\ncpu MHz\t: {}\nflags\t: fpu {}\n\nprocessor\t: 1\nflags\t: {}\n"
+
+    def named(*values: str) -> str:
+        monkeypatch.setattr(Path, "read_text", lambda *_, **__: text.format(*values))
+        return compilation_cache._cpu()
+
+    name = named("0", "2000", "avx2", "avx2")
+    assert len(name) == 16
+    assert named("0", "3000", "avx2", "avx2") == name
+    assert named("0", "2000", "avx2 avx512f", "avx2") != name
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise PermissionError(errno.EACCES, "no look at it")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    without = compilation_cache._cpu()
     monkeypatch.setattr(platform, "machine", lambda: "another")
-    assert compilation_cache._cpu() != here
+    assert len({name, without, compilation_cache._cpu()}) == 3
+
+
+def test_a_user_without_a_home(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(Path, "home", refuse)
+    with pytest.warns(UserWarning) as warned:
+        assert pax.use_compilation_cache() is None
+    assert [str(w.message) for w in warned] == [
+        "the compilation cache: Could not determine home directory. It stays off."
+    ]
 
 
 def test_nothing_can_be_made_there(config: Any, tmp_path: Path) -> None:
