@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 import pax
 from tests.core.samples import normal
@@ -38,3 +39,8 @@ def loss_fn(model: Any, x: jax.Array, y: jax.Array) -> Any:
     model, predicted = pax.purecall(model, x)
     loss = jnp.mean((predicted - y) ** 2)
     return loss, ({"loss": loss}, model)
+
+
+#: An optimizer and a step that tests share, so that each model is compiled for once.
+ADAM = optax.adam(0.01)
+STEP = pax.build_train_step(loss_fn)

@@ -236,27 +236,22 @@ def loss_fn(model: Any, x: jax.Array) -> Any:
 
 def test_a_training_step() -> None:
     step = pax.explain_retrace(pax.build_train_step(loss_fn))
-    adam = optax.adam(1e-3)
-    state = pax.TrainState(pax.Sequential(pax.Linear(8, 8), pax.Lambda(jnp.tanh)), adam)
-    states = [state]
+    sgd = optax.sgd(0.1)
+    states = [pax.TrainState(pax.Linear(8, 2), sgd)]
     for _ in range(2):
         assert said(lambda: states.append(step(states[-1], X)[0])) == []
     assert said(lambda: states.append(step(states[-1], X[:2])[0])) == changed(
         "train_step", "inputs.0: float32[4,8] -> float32[2,8]"
     )
     model = states[-1].model.eval()
-    other = states[-1].replace(model=model, optimizer=pax.optim.Optimizer(adam, model))
+    other = states[-1].replace(model=model, optimizer=pax.optim.Optimizer(sgd, model))
     lines = said(lambda: step(other, X))
-    assert lines[:3] == changed(
-        "train_step",
-        "state.model.training: True -> False",
-        "state.model.modules.0.training: True -> False",
-    )
+    assert lines[:2] == changed("train_step", "state.model.training: True -> False")
 
 
 def test_a_loss_function_inside_of_a_step() -> None:
     step = pax.build_train_step(pax.explain_retrace(loss_fn))
-    state = pax.TrainState(pax.Sequential(pax.Linear(8, 8)), optax.sgd(0.1))
+    state = pax.TrainState(pax.Linear(8, 2), optax.sgd(0.1))
     state, _ = step(state, X)
     assert said(lambda: step(state, X[:2])) == changed("loss_fn", "x: float32[4,8] -> float32[2,8]")
 
