@@ -190,10 +190,10 @@ def test_stacked_layers() -> None:
         return jnp.mean(y**2), (None, model)
 
     state, step = pax.TrainState(net, ADAM), pax.build_train_step(loss_fn)
-    used, before = state, buffers(state)
+    used, before, (x, _) = state, buffers(state), data(6)
     with count_compilations() as compilations:
         for _ in range(2):
-            state, _ = step(state, data(6)[0])
+            state, _ = step(state, x)
     assert compilations.count == 1
     assert buffers(state) == before
     assert used._leaves[0].is_deleted()
