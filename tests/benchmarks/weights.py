@@ -26,6 +26,7 @@ RENAMING: dict[str, list[tuple[str, str]]] = {
         (r"dense_layer_norm", "dense_norm"),
         (r"dense_block\.", ""),
         (r"layer_norm_output", "norm"),
+        (r"^rnn\.", ""),
         (r"cell\.fc", "cell"),
         (r"cell\.xh_zr_fc", "gates"),
         (r"cell\.xh_h_fc", "candidate"),

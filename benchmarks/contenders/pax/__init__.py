@@ -20,6 +20,8 @@ MODELS = {
     "resnet50": resnet.ResNet,
     "transformer": transformer.transformer,
     "transformer_stacked": transformer.Stacked,
+    "lstm": recurrent.lstm,
+    "gru": recurrent.gru,
     "lstm_cell": recurrent.lstm_cell,
     "gru_cell": recurrent.gru_cell,
 }

@@ -21,6 +21,25 @@ class InALoop(pax.Module):
         return y
 
 
+class OverTime(pax.Module):
+    """A recurrent layer, of which the outputs are wanted, not the last state."""
+
+    def __init__(self, cell: pax.LSTM | pax.GRU) -> None:
+        super().__init__()
+        self.rnn = pax.RNN(cell)
+
+    def __call__(self, x: Array) -> Array:
+        return self.rnn(x)[1]
+
+
+def lstm(sizes: of.Recurrent) -> OverTime:
+    return OverTime(pax.LSTM(sizes.inputs, sizes.width))
+
+
+def gru(sizes: of.Recurrent) -> OverTime:
+    return OverTime(pax.GRU(sizes.inputs, sizes.width))
+
+
 def lstm_cell(sizes: of.Recurrent) -> InALoop:
     return InALoop(pax.LSTM(sizes.inputs, sizes.width))
 
