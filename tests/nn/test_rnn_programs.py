@@ -69,6 +69,25 @@ def test_frozen_weights_cost_no_products() -> None:
     assert step.lower(x).compile().as_text().count(" dot(") == 4
 
 
+@pytest.mark.parametrize("time", [6, 384], ids=["one block", "three blocks"])
+def test_a_step_is_traced_once_for_outputs_and_once_for_gradients(time: int) -> None:
+    traces = 0
+
+    class Counted(pax.GRU):
+        input_layers = pax.GRU.input_layers
+
+        def __call__(self, state: Any, x: Any) -> Any:
+            nonlocal traces
+            traces += 1
+            return pax.GRU.__call__(self, state, x)
+
+    rnn, x = pax.RNN(Counted(3, 4)), normal(8, time, 3)
+    jax.eval_shape(rnn, x)
+    assert traces == 1
+    jax.eval_shape(jax.grad(lambda rnn: rnn(x)[1].sum()), rnn)
+    assert traces == 2
+
+
 def test_one_compilation() -> None:
     rnn, x = pax.RNN(pax.LSTM(3, 4)), normal(2, 6, 3)
     step = jax.jit(lambda rnn, x: jax.tree.map(
