@@ -178,9 +178,23 @@ class Recurrent(Sizes):
         return (self.batch, self.time, self.inputs), (self.batch, self.time, self.width)
 
 
+@dataclass(frozen=True)
+class Attention(Sizes):
+    """Causal attention alone, no weights: forward and backward to query, key and value."""
+
+    batch: int = 1
+    time: int = 512
+    heads: int = 2
+    key_size: int = 64
+
+    def shapes(self) -> tuple[Shape, Shape]:
+        shape = (self.batch, self.time, self.heads, self.key_size)
+        return (3, *shape), shape
+
+
 #: The models by name. `dense_flat` trains on one flat list of arrays; `transformer_stacked` runs
 #: one layer's program in a loop over stacked weights; `lstm_cell` and `gru_cell` compute the whole
-#: cell, input part included, in each step.
+#: cell, input part included, in each step; `attention_library` is `jax.nn.dot_product_attention`.
 SIZES: dict[str, Sizes] = {
     "identity": Identity(),
     "dense": Dense(),
@@ -206,6 +220,8 @@ SIZES: dict[str, Sizes] = {
     "lstm_cell": Recurrent(),
     "gru": Recurrent(),
     "gru_cell": Recurrent(),
+    "attention": Attention(),
+    "attention_library": Attention(),
 }
 
 

@@ -6,7 +6,7 @@ import importlib
 
 from benchmarks.case import Case
 
-CASES = ("dispatch", "construction", "start", "step", "depth", "memory")
+CASES = ("dispatch", "construction", "start", "step", "depth", "memory", "attention")
 
 
 def load(name: str) -> Case:

@@ -13,7 +13,7 @@ def test_contenders() -> None:
 
 
 def test_cases() -> None:
-    assert CASES == ("dispatch", "construction", "start", "step", "depth", "memory")
+    assert CASES == ("dispatch", "construction", "start", "step", "depth", "memory", "attention")
 
 
 @pytest.mark.parametrize("quick", [True, False])

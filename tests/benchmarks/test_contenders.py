@@ -45,6 +45,7 @@ MORE = {("lstm", "torch"): 16, ("gru", "torch"): 12, ("gru", "equinox"): 4}
 #: What a contender does not have; all others have all models.
 ABSENT = [
     ("transformer_stacked", "torch"),
+    *(("attention", peer) for peer in ("equinox", "haiku")),
     *((cell, peer) for cell in ("lstm_cell", "gru_cell") for peer in CONTENDERS[2:]),
 ]
 
@@ -113,6 +114,19 @@ def test_shapes_and_numbers_of_parameters_are_the_same(model: str, contender: st
         for c, task in ((contender, ours), ("jax", theirs))
     ]
     assert counts[0] == counts[1] + MORE.get((model, contender), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "contender"),
+    [("attention_library", "jax"), *(("attention", c) for c in ("pax", "nnx", "torch"))],
+)
+def test_attention_is_the_same(model: str, contender: str) -> None:
+    ours, theirs = make(contender, model, time=130), make("jax", "attention", time=130)
+    for task in (ours, theirs):
+        task.construct()
+    np.testing.assert_allclose(ours.outputs(), theirs.outputs(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours.step(), theirs.step(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("model", "contender"), ABSENT)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.contenders.jax import cnn, dense, gru, lstm, resnet, transformer
+from benchmarks.contenders.attention import AttentionTask
+from benchmarks.contenders.jax import attention, cnn, dense, gru, lstm, resnet, transformer
 from benchmarks.contenders.jax.flat import Flat
 from benchmarks.contenders.jax.task import Task
 from benchmarks.sizes import sizes_of
@@ -25,7 +26,11 @@ MODELS = {
     "gru_cell": gru.CELL,
 }
 
+ATTENTION = {"attention": attention.quadratic, "attention_library": attention.library}
 
-def make(model: str, **sizes: Any) -> Task:
+
+def make(model: str, **sizes: Any) -> Task | AttentionTask:
+    if model in ATTENTION:
+        return AttentionTask(ATTENTION[model], sizes_of(model, **sizes))
     kind = Flat if model.endswith("_flat") else Task
     return kind(MODELS[model], sizes_of(model, **sizes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.contenders.pax import cnn, dense, recurrent, resnet, transformer
+from benchmarks.contenders.attention import AttentionTask
+from benchmarks.contenders.pax import attention, cnn, dense, recurrent, resnet, transformer
 from benchmarks.contenders.pax.flat import Flat
 from benchmarks.contenders.pax.task import Task
 from benchmarks.sizes import sizes_of
@@ -29,8 +30,12 @@ MODELS = {
 #: Trained by a function of `jax.jit` that takes the module as it is; the others as pax recommends.
 AS_ARGUMENTS = ("identity", "dense")
 
+ATTENTION = {"attention": attention.attend}
 
-def make(model: str, **sizes: Any) -> Task:
+
+def make(model: str, **sizes: Any) -> Task | AttentionTask:
+    if model in ATTENTION:
+        return AttentionTask(ATTENTION[model], sizes_of(model, **sizes))
     if model not in MODELS:
         raise Absent(f"there is no {model} of pax")
     kind = Task if model in AS_ARGUMENTS else Flat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.contenders.torch import cnn, dense, recurrent, resnet, transformer
+from benchmarks.contenders.torch import attention, cnn, dense, recurrent, resnet, transformer
 from benchmarks.contenders.torch.task import Task
 from benchmarks.sizes import sizes_of
 from benchmarks.task import Absent
@@ -22,7 +22,9 @@ MODELS = {
 }
 
 
-def make(model: str, **sizes: Any) -> Task:
+def make(model: str, **sizes: Any) -> Task | attention.AttentionTask:
+    if model == "attention":
+        return attention.AttentionTask(sizes_of(model, **sizes))
     if model not in MODELS:
         raise Absent(f"there is no {model} of torch")
     return Task(MODELS[model], sizes_of(model, **sizes))
