@@ -22,6 +22,7 @@ from pax._core.flat import FlatTrees as FlatTrees
 from pax._core.frozen import same as same
 from pax._core.guard import is_sealed as is_sealed
 from pax._core.guard import may_change as may_change
+from pax._core.jax_compat import cuda_capability as cuda_capability
 from pax._core.jax_compat import define_prng as define_prng
 from pax._core.jax_compat import is_on_mesh as is_on_mesh
 from pax._core.jax_compat import is_tracing as is_tracing

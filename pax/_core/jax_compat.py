@@ -7,6 +7,7 @@ may take.
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,17 @@ def uses_raw_threefry() -> bool:
     """Returns whether `jax.random.PRNGKey` makes raw keys of the default generator."""
     config: Any = jax.config  # the options are not declared to type checkers
     return config.jax_default_prng_impl == "threefry2x32" and not config.jax_enable_custom_prng
+
+
+def cuda_capability() -> tuple[int, int] | None:
+    """Returns the compute capability of the NVIDIA GPU JAX computes on by default, or None."""
+    config: Any = jax.config
+    device = config.jax_default_device or jax.devices()[0]
+    if isinstance(device, str):
+        device = jax.devices(device)[0]
+    # a GPU of another make has none, or a name such as "gfx942"
+    found = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(device, "compute_capability", None)))
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def define_prng(name: str, key_words: int, random_bits: Callable[..., Any]) -> Any:

@@ -1,6 +1,8 @@
 """The face of the array functions."""
 
+from pax.functional.attention import attention_implementation as attention_implementation
 from pax.functional.attention import dot_product_attention as dot_product_attention
+from pax.functional.attention_choice import AttentionChoice as AttentionChoice
 from pax.functional.convolution import conv as conv
 from pax.functional.convolution_transpose import conv_transpose as conv_transpose
 from pax.functional.dense import linear as linear

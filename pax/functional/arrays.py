@@ -27,12 +27,17 @@ def as_array(function: str, argument: str, value: object) -> Array:
 def as_floating(function: str, argument: str, value: object) -> Array:
     """Returns `value` as a JAX array of a floating dtype."""
     array = as_array(function, argument, value)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
+    check_floating(function, argument, array.dtype)
+    return array
+
+
+def check_floating(function: str, argument: str, dtype: np.dtype) -> None:
+    """Raises unless `dtype`, that of the argument, is floating."""
+    if not jnp.issubdtype(dtype, jnp.floating):
         raise DtypeError(
-            f"{function} got {argument} of dtype {array.dtype}; expected a floating dtype.",
+            f"{function} got {argument} of dtype {dtype}; expected a floating dtype.",
             f"convert it first, e.g. {argument}.astype(jnp.float32).",
         )
-    return array
 
 
 def promote(*arrays: Array) -> tuple[Array, ...]:

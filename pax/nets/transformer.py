@@ -108,11 +108,13 @@ class Transformer(Module):
             PurityError: in training mode outside `pax.pure`, unless dropout_rate is 0.
         """
         self._check(np.shape(x), mask)
-        seen = _seen(np.shape(x)[-2], mask)
+        is_held = None
+        if mask is not None:
+            is_held = jnp.asarray(mask)[..., None, None, :]  # [B, 1, 1, T]
         drop = self._dropout()
         for layer in self.layers:
             y = layer["attn_layer_norm"](x)
-            x = _add(x, drop(layer["attention"](y, y, y, seen)))
+            x = _add(x, drop(layer["attention"](y, y, y, is_held, is_causal=True)))
             y = layer["dense_layer_norm"](x)
             x = _add(x, drop(layer["dense_block"](y)))
         return self.layer_norm_output(x)
@@ -169,12 +171,3 @@ class DenseBlock(Module):
 def _add(x: Any, y: Array) -> Array:
     """Returns x + y in the dtype of x; layers under a policy of precision may return another."""
     return x + y.astype(jnp.result_type(x))
-
-
-def _seen(time: int, mask: Any) -> Array:
-    """Returns which place may see which: [T, T], or with a mask of padding [B, 1, T, T]."""
-    past = jnp.tri(time, dtype=bool)
-    if mask is None:
-        return past
-    is_held = jnp.asarray(mask).astype(bool)[..., None, None, :]  # [B, 1, 1, T]
-    return jnp.logical_and(jnp.expand_dims(past, range(is_held.ndim - 2)), is_held)

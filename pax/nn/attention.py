@@ -68,6 +68,8 @@ class MultiHeadAttention(Module):
         key: Float[ArrayLike, "*B S D"],
         value: Float[ArrayLike, "*B S D"],
         mask: Shaped[ArrayLike, "..."] | None = None,
+        *,
+        is_causal: bool = False,
     ) -> Float[Array, "*B T D"]:
         """Lets each place of the query attend to the places of key and value.
 
@@ -78,6 +80,8 @@ class MultiHeadAttention(Module):
             mask: where it is true (or not zero) a place may be seen; shape [T, S], or
                 [B, 1 or H, T, S]. A query place that may see nothing gives zeros before the last
                 dense layer.
+            is_causal: whether place t of the query may see the places s <= t only; with a mask,
+                both must allow it.
         Returns:
             Shape [..., T, D].
         Raises:
@@ -98,6 +102,7 @@ class MultiHeadAttention(Module):
             self._split(self.key_projection(key)),  # [..., S, H, K]
             self._split(self.value_projection(value)),  # [..., S, H, K]
             mask,
+            is_causal=is_causal,
         )
         return self.output_projection(heads.reshape(query.shape))  # [..., T, D]
 

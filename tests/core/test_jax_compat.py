@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+import types
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from pax._core import jax_compat
-from pax._core.jax_compat import is_tracing, trace_state, uses_raw_threefry
+from pax._core.jax_compat import cuda_capability, is_tracing, trace_state, uses_raw_threefry
 from tests.core.samples import normal
 
 
@@ -135,3 +136,30 @@ def test_first_used_while_another_thread_imports_the_same(monkeypatch: pytest.Mo
     jax_compat._trace_state_getter.cache_clear()
     monkeypatch.delattr(jax, "extend")
     assert trace_state() == before
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"compute_capability": "8.6"}, (8, 6)),
+        ({"compute_capability": "12.0"}, (12, 0)),
+        ({"compute_capability": "gfx942"}, None),  # of another make
+        ({}, None),
+    ],
+)
+def test_the_compute_capability_of_the_device(
+    monkeypatch: pytest.MonkeyPatch, attributes: dict[str, str], expected: tuple[int, int] | None
+) -> None:
+    device = types.SimpleNamespace(**attributes)
+    monkeypatch.setattr(jax, "devices", lambda *_: [device])
+    assert cuda_capability() == expected
+
+
+def test_the_device_is_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = types.SimpleNamespace(compute_capability="9.0")
+    monkeypatch.setattr(jax, "devices", lambda *backend: [gpu])
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        assert cuda_capability() is None
+    with jax.default_device("gpu"):
+        assert cuda_capability() == (9, 0)
+    assert cuda_capability() == (9, 0)

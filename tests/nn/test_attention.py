@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -63,6 +64,16 @@ def test_masks_by_loops(mask: np.ndarray) -> None:
     assert not mask.any(-1).all()  # somewhere nothing is seen
     y = called(attention, QUERY, KEY, VALUE, mask)
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mask", [None, MASKS["[B, 1, T, S]"]], ids=["none", "[B, 1, T, S]"])
+def test_causal(mask: np.ndarray | None) -> None:
+    attention, past = layer(), np.tri(T, S, dtype=bool)
+    found = jax.jit(functools.partial(attention, is_causal=True))(QUERY, KEY, VALUE, mask)
+    both = past if mask is None else mask.astype(bool) & past
+    np.testing.assert_allclose(
+        found, in_numpy(attention, QUERY, KEY, VALUE, both), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.float32])

@@ -27,7 +27,11 @@ LAYERS: list[tuple[Callable[[], pax.Module], tuple[str, ...], tuple[str, ...]]] 
     (lambda: pax.VanillaRNN(2, 3), ("state", "x"), ()),
     (lambda: pax.LSTM(2, 3), ("state", "x"), ()),
     (lambda: pax.GRU(2, 3), ("state", "x"), ()),
-    (lambda: pax.MultiHeadAttention(1, 2, 1.0), ("query", "key", "value"), ("mask=None",)),
+    (
+        lambda: pax.MultiHeadAttention(1, 2, 1.0),
+        ("query", "key", "value"),
+        ("mask=None", "is_causal=False"),
+    ),
     (lambda: pax.EMA(1.0, 0.9), ("xs",), ()),
 ]
 IDS = [type(make()).__name__ for make, *_ in LAYERS]

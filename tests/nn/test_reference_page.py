@@ -60,7 +60,7 @@ SIGNATURES = {
     "VanillaRNN.initial_state": "self, batch_size",
     "LSTM.initial_state": "self, batch_size",
     "GRU.initial_state": "self, batch_size",
-    "MultiHeadAttention.__call__": "self, query, key, value, mask=None",
+    "MultiHeadAttention.__call__": "self, query, key, value, mask=None, *, is_causal=False",
     "Sequential.__call__": "self, x",
     "Sequential.__getitem__": "self, index",
     "Sequential.set": "self, index, value",
