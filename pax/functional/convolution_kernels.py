@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array, lax
 
 from pax.functional.arrays import accumulation_dtype
+from pax.functional.dense import product
 from pax.functional.layouts import spatial_axes
 from pax.functional.windows import Pairs
 
@@ -68,6 +69,8 @@ def _by_product(x: Array, weight: Array, stride: Sequence[int], data_format: str
         steps[axis] = step
     x = lax.slice(x, [0] * x.ndim, x.shape, steps)
     matrix = weight.reshape(weight.shape[-2:])
+    if data_format.endswith("C"):
+        return product(x, matrix)
     return jnp.einsum(f"{data_format},CO->{data_format.replace('C', 'O')}", x, matrix)
 
 

@@ -60,18 +60,19 @@ def linear(
 
 @partial(jax.jit, inline=True)  # one dispatch where called eagerly
 def _affine(x: Array, weight: Array, bias: Array | None) -> Array:
-    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) if _is_merged(x) else x
-    y = jnp.dot(rows, weight)
-    if bias is not None:
-        y = y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
-    return y.reshape(*x.shape[:-1], weight.shape[1])
+    y = product(x, weight)
+    return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
 
 
-def _is_merged(x: Array) -> bool:
-    """Returns whether to merge the leading axes of x for the product.
+def product(x: Array, weight: Array) -> Array:
+    """Returns the product of the last axis of x with a matrix.
 
-    With more than one, XLA on the CPU copies the gradient of y, transposed, to make that of W: a
-    training step of a Transformer of 6 layers, width 128, took 1.25 times as long. Other platforms
-    merge by themselves, and axes that lie over devices are better left apart.
+    With more than one axis before it, XLA on the CPU copies the gradient of y, transposed, to make
+    that of W: a training step of a Transformer of 6 layers, width 128, took 1.25 times as long, the
+    gradient of a 1x1 convolution up to 2 times. So these axes become one. Other platforms do this
+    by themselves, and axes that lie over devices are better left apart.
     """
-    return x.ndim > 2 and not is_on_mesh(x) and jax.default_backend() == "cpu"
+    if x.ndim < 3 or is_on_mesh(x) or jax.default_backend() != "cpu":
+        return jnp.dot(x, weight)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return jnp.dot(rows, weight).reshape(*x.shape[:-1], weight.shape[1])

@@ -54,6 +54,16 @@ def test_rows_and_columns_have_their_own_numbers() -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_the_gradient_of_a_kernel_of_one_position_copies_nothing() -> None:
+    def gradients(x: jax.Array, weight: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
+        return jax.vjp(lambda x, w: conv(x, w, data_format="NHWC"), x, weight)[1](y)
+
+    arguments = normal(2, 5, 4, 3), normal(1, 1, 3, 6), normal(2, 5, 4, 6)
+    memory = jax.jit(gradients).lower(*arguments).compile().memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes < arguments[2].nbytes
+
+
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_dtype_is_kept_forward_and_backward(dtype: Any, groups: int) -> None:
