@@ -40,6 +40,7 @@ from pax._core import value_and_grad as value_and_grad
 from pax.functional import avg_pool as avg_pool
 from pax.functional import dropout as dropout
 from pax.functional import max_pool as max_pool
+from pax.host_memory import keep_host_memory as keep_host_memory
 from pax.io import use_compilation_cache as use_compilation_cache
 from pax.nn import EMA as EMA
 from pax.nn import GRU as GRU

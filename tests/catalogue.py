@@ -388,7 +388,7 @@ NOT_LAYERS = """
     EmptyNode GRUState LSTMState VanillaRNNState Module ParameterModule StateModule
     assert_structure_equal build_update_fn enable_eval_mode enable_train_mode freeze_parameters grad
     module_and_value next_rng_key parameters_method pure purecall remat scan seed_rng_key
-    stack functional.AttentionChoice functional.attention_implementation
+    keep_host_memory stack functional.AttentionChoice functional.attention_implementation
     select_parameters unfreeze_parameters update_parameters value_and_grad
     experimental.Flattener experimental.LazyModule experimental.mutable
     experimental.load_weights_from_dict experimental.save_weights_to_dict

@@ -32,6 +32,7 @@ FLOORS = {
     "precision": 2,
     "sharding": 2,
     "io": 2,
+    "host_memory": 2,
     "show": 2,
     "_core": 1,
 }

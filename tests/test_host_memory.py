@@ -1,0 +1,42 @@
+"""`pax.keep_host_memory`: the pages of a step are taken from the system once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import pax
+
+#: A step of 64 MB of temporary memory: 16,384 pages.
+PROGRAM = """
+import resource, jax, jax.numpy as jnp, pax
+if {keep}:
+    assert pax.keep_host_memory()
+step = jax.jit(lambda x: jnp.sum(jnp.cumsum(x + 1.0, axis=0) * x[::-1], axis=0))
+x = jax.device_put(jnp.zeros((4096, 2048)))
+assert step.lower(x).compile().memory_analysis().temp_size_in_bytes > 2**25
+for i in range(8):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step(x).block_until_ready()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
+
+
+def faults(keep: bool) -> int:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM.format(keep=keep)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is about the GNU C library")
+def test_pages_are_used_again() -> None:
+    assert faults(keep=True) < 0.2 * faults(keep=False)
+
+
+def test_elsewhere_it_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert pax.keep_host_memory() is False
