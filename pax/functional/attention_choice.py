@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -54,10 +55,12 @@ class Problem(NamedTuple):
 def here(query: Any, key: Any, value: Any, has_mask: bool) -> Problem:
     """Returns the problem that arrays, or shapes with dtypes, are on this machine."""
     shapes = (query.shape, key.shape, value.shape)
-    dtype = np.dtype(jnp.result_type(query.dtype, key.dtype, value.dtype))
+    dtypes = {query.dtype, key.dtype, value.dtype}
+    dtype = query.dtype if len(dtypes) == 1 else np.dtype(jnp.result_type(*dtypes))
     return Problem(*shapes, dtype, has_mask, jax.default_backend(), cuda_capability())
 
 
+@functools.lru_cache(maxsize=1024)  # eager calls ask again and again
 def choose(problem: Problem, implementation: str | None) -> AttentionChoice:
     """Returns what is taken; `implementation` is refused where it cannot run."""
     if implementation not in (None, *IMPLEMENTATIONS):
