@@ -14,11 +14,12 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Program:
-    """One row of a case: a name that says the size, what `prepare` gets, and who runs it."""
+    """One row of a case: a name that says the size, what `prepare` gets, who runs it, and where."""
 
     name: str
     sizes: Mapping[str, Any] = field(default_factory=dict)
     contenders: tuple[str, ...] = CONTENDERS
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

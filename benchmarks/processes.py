@@ -41,7 +41,12 @@ def process(
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=errors, text=True, env=_environment()
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=errors,
+            text=True,
+            env=_environment() | dict(program.environment),
         ) as child,
     ):
         try:

@@ -31,11 +31,21 @@ _SMALL = {
 }
 
 
+#: What `pax.keep_host_memory` asks of the C library, for the processes of all contenders.
+_KEPT = {
+    "GLIBC_TUNABLES": "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=1073741824:"
+    "glibc.malloc.trim_threshold=2147483647"
+}
+
+
 def programs(quick: bool) -> list[Program]:
-    return [
-        Program(model, {"model": model, **(_SMALL.get(model, {}) if quick else {})})
-        for model in MODELS
-    ]
+    def program(model: str, kept: bool = False) -> Program:
+        sizes = {"model": model, **(_SMALL.get(model, {}) if quick else {})}
+        if kept:
+            return Program(f"{model}, memory kept", sizes, environment=_KEPT)
+        return Program(model, sizes)
+
+    return [*map(program, MODELS), *(program(m, kept=True) for m in ("resnet", "transformer"))]
 
 
 def prepare(run: Run) -> Callable[[], Figures]:
