@@ -66,7 +66,7 @@ def assert_equal(found: Any, expected: Any, tolerance: float) -> None:
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
-QUICK = {("none", False), ("[B, 1, T, S]", True), ("[1, H, T, 1]", False)}
+QUICK = {("none", False), ("[B, 1, T, S]", True)}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,7 @@ def test_values_and_gradients(name: str, is_causal: bool) -> None:
         assert_equal(chunked(*arrays(jnp.float64)), quadratic(*arrays(jnp.float64)), 1e-10)
 
 
+@SLOW
 def test_values_and_gradients_in_float32() -> None:
     mask = random_mask((B, H, T, S))
     chunked, quadratic = (
@@ -148,7 +149,15 @@ def test_large_scores_do_not_overflow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("t", "s", "b"), [(0, S, B), (T, 0, B), (0, 0, B), (1, S, B), (T, 1, B), (128, 129, 0)]
+    ("t", "s", "b"),
+    [
+        (0, S, B),
+        (T, 0, B),
+        (0, 0, B),
+        (128, 129, 0),
+        pytest.param(1, S, B, marks=SLOW),
+        pytest.param(T, 1, B, marks=SLOW),
+    ],
 )
 def test_edge_shapes(t: int, s: int, b: int) -> None:
     inputs = arrays(jnp.float32, t=t, s=s, b=b)
@@ -250,6 +259,5 @@ def test_memory_is_linear_in_the_length() -> None:
 
 def test_no_array_holds_all_scores_or_a_mask_of_their_size() -> None:
     padding = jax.ShapeDtypeStruct((1, 1, 1, 1024), jnp.bool_)
-    for mask in [(), (padding,)]:
-        assert largest_array(compiled(1024, "chunked", *mask).as_text()) < 1024 * 1024 // 8
+    assert largest_array(compiled(1024, "chunked", padding).as_text()) < 1024 * 1024 // 8
     assert largest_array(compiled(1024, "quadratic").as_text()) == H * 1024 * 1024
