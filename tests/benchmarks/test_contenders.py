@@ -97,7 +97,8 @@ def test_all_outputs_and_training_steps_are_the_same(model: str, contender: str)
     steps = 1 if (model, contender) == ("lstm", "torch") else 4
     losses = [[task.step() for _ in range(steps)] for task in (ours, theirs)]
     np.testing.assert_allclose(*losses, rtol=2e-4)
-    if model in ("mlp", "transformer"):  # and evaluation sees what was learned
+    # evaluation sees what was learned; nnx averages its batches as the hand-written norm does
+    if model in ("mlp", "transformer") or (model, contender) == ("resnet", "nnx"):
         np.testing.assert_allclose(ours.outputs(), theirs.outputs(), rtol=1e-3, atol=1e-4)
 
 
