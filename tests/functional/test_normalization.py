@@ -135,6 +135,19 @@ def test_gradient_against_differences(way: str) -> None:
         np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-7)
 
 
+def test_the_gradient_of_group_normalize_keeps_no_array_of_the_size_of_x() -> None:
+    def gradients(x: jax.Array, y: jax.Array, *parameters: jax.Array) -> tuple[jax.Array, ...]:
+        def normalized(x: jax.Array, *parameters: jax.Array) -> jax.Array:
+            return group_normalize(x, 4, -1, [1, 2, 3], 1e-5, *parameters)
+
+        return jax.vjp(normalized, x, *parameters)[1](y)
+
+    x, y, parameters = jnp.ones((4, 8, 8, 16)), jnp.ones((4, 8, 8, 16)), [jnp.ones(16)] * 2
+    memory = jax.jit(gradients).lower(x, y, *parameters).compile().memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes < x.nbytes / 2
+
+
 @each_way
 def test_one_entry_and_none(way: str) -> None:
     y = WAYS[way](jnp.array([[5.0]]), (0,), 1e-5, None, jnp.array([2.0]))
