@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 import pax
@@ -29,9 +28,8 @@ class Layer(pax.Module):
         self.fc2 = pax.Linear(wide, width)
 
     def __call__(self, x: Array) -> Array:
-        past = jnp.tri(x.shape[1], dtype=bool)
         y = self.attention_norm(x)
-        x = x + self.attention(y, y, y, past)
+        x = x + self.attention(y, y, y, is_causal=True)
         return x + self.fc2(jax.nn.gelu(self.fc1(self.dense_norm(x))))
 
 
