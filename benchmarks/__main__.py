@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -20,11 +21,16 @@ from benchmarks.targets import verdicts
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one or two rounds")
-    parser.add_argument("--only", action="append", choices=CASES, help="this case; repeatable")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=CASES,
+        help="this case; repeatable; the file keeps the figures of others",
+    )
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), metavar="FILE")
     options = parser.parse_args()
-    console, results = Console(), Results()
-    machine = describe()
+    console, machine = Console(), describe()
+    results = earlier(options.json, options.quick, machine) if options.only else Results()
     for name in options.only or CASES:
         case = load(name)
         rows = results.outcomes[name] = {}
@@ -41,6 +47,15 @@ def main() -> None:
     draw(results, picture)
     console.print(target_table(verdicts(results), options.quick))
     console.print(f"figures: {options.json}, picture: {picture}")
+
+
+def earlier(file: Path, quick: bool, machine: dict[str, Any]) -> Results:
+    """Returns what is in the file, if it was measured so, with the same versions."""
+    if not file.exists():
+        return Results()
+    found = json.loads(file.read_text())
+    is_alike = (found["quick"], found["machine"]) == (quick, machine)
+    return Results.from_json(found["cases"]) if is_alike else Results()
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.case import Case, Figures, Run
-from benchmarks.cases.step import programs
+from benchmarks.case import Case, Figures, Program, Run
+from benchmarks.cases import step
 from benchmarks.contenders import make
 from benchmarks.task import Absent
+
+
+def programs(quick: bool) -> list[Program]:
+    return [program for program in step.programs(quick) if not program.environment]
 
 
 def prepare(run: Run) -> Callable[[], Figures]:
