@@ -27,6 +27,8 @@ BAD: dict[str, Callable[[], Any]] = {
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
     "MultiHeadAttention": lambda: pax.MultiHeadAttention(0, 2, 1.0),
+    "RNN": lambda: pax.RNN(pax.Linear(2, 3)),
+    "Stack": lambda: pax.Stack(pax.Linear(2, 2), 3),
     "Sequential": lambda: pax.Sequential([pax.Linear(2, 3)]),  # type: ignore[arg-type]
     "RngSeq": lambda: pax.RngSeq("1"),  # type: ignore[arg-type]
     "Lambda": lambda: pax.Lambda(3),  # type: ignore[arg-type]
