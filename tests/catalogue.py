@@ -1,10 +1,9 @@
-"""The table of every public layer, function and initializer; the contracts run it."""
+"""The table of every public layer; the contracts run it."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,8 +21,6 @@ from tests.contracts.draws import (
     normal,
     nothing,
     packed,
-    positive,
-    random_key,
     seen,
     unbatched,
 )
@@ -296,89 +293,6 @@ LAYERS = [
     *NETS,
 ]
 
-
-def array_function(
-    name: str,
-    variant: str,
-    draw: Draw,
-    /,
-    *args: Any,
-    without: Mapping[str, str] = {},
-    **options: Any,
-) -> Case:
-    """Returns the row of a function: called with the drawn arrays, then `args` and `options`."""
-
-    def make(key: Any) -> pax.Module:
-        function = operator.attrgetter(name)(pax)
-        return pax.Lambda(lambda *arrays: function(*arrays, *args, **options))
-
-    return Case(name, variant, make, draw, without=without)
-
-
-CONV: dict[str, Any] = {"padding": "SAME", "data_format": "NWC"}
-KERNEL = arguments(normal(5, 3), unbatched(2, 3, 4), unbatched(4))
-TRANSPOSED_KERNEL = arguments(normal(5, 3), unbatched(2, 4, 3), unbatched(4))
-MATRIX = arguments(normal(3), unbatched(3, 4), unbatched(4))
-TABLE = arguments(integers(5, 2), unbatched(5, 3))
-QKV = arguments(normal(2, 2, 3), normal(4, 2, 3), normal(4, 2, 5))
-STATISTICS = WHOLE_BATCH | {"dtype": "the statistics stay in float32"}
-MOMENTS = arguments(normal(2, 4), unbatched(4), positive(4))
-SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
-
-FUNCTIONS = [
-    array_function("avg_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
-    array_function("avg_pool", "VALID, no channels", normal(4, 3), 2, 1, "VALID", None),
-    array_function("max_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
-    array_function("max_pool", "VALID, channels first", normal(2, 4, 3), 2, 1, "VALID", 1),
-    Case(
-        "dropout",
-        "",
-        lambda key: pax.Lambda(lambda rng_key, x: pax.dropout(rng_key, 0.3, x)),
-        arguments(random_key(), normal(4)),
-        without=MASK,
-    ),
-    array_function("functional.linear", "", MATRIX, without=SHARED_WEIGHT),
-    array_function("functional.embed", "", TABLE, without=SHARED_ARGUMENT),
-    array_function("functional.conv", "", KERNEL, **CONV, without=SHARED_WEIGHT),
-    array_function(
-        "functional.conv_transpose", "", TRANSPOSED_KERNEL, **CONV, without=SHARED_WEIGHT
-    ),
-    array_function("functional.normalize", "", MOMENTS, 1e-3, without=SHARED_ARGUMENT),
-    array_function(
-        "functional.batch_normalize", "", normal(2, 4), (0, 1), 1e-3, without=STATISTICS
-    ),
-    array_function("functional.layer_normalize", "", normal(2, 4), (-1,), 1e-3),
-    array_function("functional.group_normalize", "", normal(2, 4), 2, 2, (1,), 1e-3),
-    array_function("functional.dot_product_attention", "", QKV, without=PRODUCTS),
-    array_function(
-        "functional.dot_product_attention", "mask", arguments(QKV, MASK_TS), without=SHARED_WEIGHT
-    ),
-    array_function("functional.vanilla_rnn_step", "", normal(4)),
-    array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0),
-    array_function("functional.gru_gates", "", normal(8)),
-    array_function(
-        "functional.gru_step", "", arguments(normal(4), normal(4), normal(4)), without=PRODUCTS
-    ),
-]
-
-#: Every initializer, as `init(rng_key, shape)`, with a shape that it can fill.
-INITIALIZERS = {
-    "zeros": (pax.initializers.zeros, (3, 4)),
-    "ones": (pax.initializers.ones, (3, 4)),
-    "constant": (pax.initializers.constant(0.5), (3, 4)),
-    "normal": (pax.initializers.normal(0.5), (3, 4)),
-    "uniform": (pax.initializers.uniform(0.5), (3, 4)),
-    "truncated_normal": (pax.initializers.truncated_normal(0.5), (3, 4)),
-    "variance_scaling": (pax.initializers.variance_scaling(1.0, "fan_out", "normal"), (3, 4)),
-    "lecun_normal": (pax.initializers.lecun_normal(), (3, 4)),
-    "lecun_uniform": (pax.initializers.lecun_uniform(), (3, 4)),
-    "glorot_normal": (pax.initializers.glorot_normal(), (3, 4)),
-    "glorot_uniform": (pax.initializers.glorot_uniform(), (3, 4)),
-    "he_normal": (pax.initializers.he_normal(), (3, 4)),
-    "he_uniform": (pax.initializers.he_uniform(), (3, 4)),
-    "orthogonal": (pax.initializers.orthogonal(), (3, 4)),
-    "delta_orthogonal": (pax.initializers.delta_orthogonal(), (2, 3, 4)),
-}
 
 #: Public names that are neither a layer nor an array function nor an initializer.
 NOT_LAYERS = """

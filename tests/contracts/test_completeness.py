@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import pax
-from tests.catalogue import FUNCTIONS, INITIALIZERS, LAYERS, NOT_LAYERS
+from tests.catalogue import LAYERS, NOT_LAYERS
+from tests.catalogue_functions import FUNCTIONS, INITIALIZERS
 from tests.catalogue_nets import SIZED
 from tests.contracts.case import key
 from tests.house.public_api import public_objects

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import pax
-from tests.catalogue import FUNCTIONS, LAYERS
+from tests.catalogue import LAYERS
+from tests.catalogue_functions import FUNCTIONS
 from tests.contracts.case import (
     Case,
     assert_finite,

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import pax
-from tests.catalogue import FUNCTIONS, LAYERS
+from tests.catalogue import LAYERS
+from tests.catalogue_functions import FUNCTIONS
 from tests.contracts.case import (
     Case,
     assert_same,

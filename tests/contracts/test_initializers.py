@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.catalogue import INITIALIZERS
+from tests.catalogue_functions import INITIALIZERS
 from tests.contracts.case import assert_finite, assert_same, key, stack, unstack
 
 CONSTANT = {"zeros", "ones", "constant"}

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from tests.catalogue import FUNCTIONS, LAYERS
+from tests.catalogue import LAYERS
+from tests.catalogue_functions import FUNCTIONS
 from tests.contracts.case import (
     Case,
     assert_same,
