@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -119,8 +119,11 @@ def _max_pool(
 ) -> Array:
     value = jnp.pad(value, pairs, constant_values=lowest)
     for axis in reversed(range(value.ndim)):
-        value = _running_max(value, axis, windows[axis])
-        value = lax.slice_in_dim(value, 0, None, steps[axis], axis)
+        window, step = windows[axis], steps[axis]
+        if step == 1:
+            value = _running_max(value, axis, window)
+        else:
+            value = _strided_max(value, axis, window, step)
     return value
 
 
@@ -135,9 +138,24 @@ def _running_max(value: Array, axis: int, window: int) -> Array:
         shift = min(width, window - width)
         first = lax.slice_in_dim(value, 0, value.shape[axis] - shift, axis=axis)
         second = lax.slice_in_dim(value, shift, None, axis=axis)
-        value = jnp.where((first >= second) | jnp.isnan(first), first, second)
+        value = _larger(first, second)
         width += shift
     return value
+
+
+def _strided_max(value: Array, axis: int, window: int, step: int) -> Array:
+    """Returns the maximum of each window of an axis: the first entries of all, the second, ..."""
+    size = (value.shape[axis] - window) // step + 1
+    entries = (
+        lax.slice_in_dim(value, start, start + (size - 1) * step + 1, step, axis)
+        for start in range(window)
+    )
+    return reduce(_larger, entries)
+
+
+def _larger(first: Array, second: Array) -> Array:
+    """Returns the larger entries, those of `first` where both are equal; NaN where one is."""
+    return jnp.where((first >= second) | jnp.isnan(first), first, second)
 
 
 def _counts(
