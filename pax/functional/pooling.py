@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from functools import partial, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -117,6 +118,37 @@ def _avg_pool(
 def _max_pool(
     value: Array, windows: tuple[int, ...], steps: tuple[int, ...], pairs: Pairs, lowest: float
 ) -> Array:
+    overlap = any(window > step for window, step in zip(windows, steps, strict=True))
+    way = _max_of_slices if overlap else _max_of_windows
+    return way(value, windows, steps, pairs, lowest)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3, 4))
+def _max_of_windows(
+    value: Array, windows: tuple[int, ...], steps: tuple[int, ...], pairs: Pairs, lowest: float
+) -> Array:
+    """Takes XLA's way where no gradient is asked for: it needs no memory of its own.
+
+    An evaluation of a small network with two layers of 2x2 pooling takes 1.5 ms on the CPU, with
+    `_max_of_slices` 2.8 ms. Windows that overlap are 2 to 4 times as fast by slices.
+    """
+    start = np.asarray(lowest, value.dtype)
+    return lax.reduce_window(value, start, lax.max, windows, steps, pairs)
+
+
+@_max_of_windows.defjvp
+def _max_of_windows_jvp(*arguments: Any) -> tuple[Array, Array]:
+    *static, primals, tangents = arguments
+    return jax.jvp(lambda value: _max_of_slices(value, *static), primals, tangents)
+
+
+def _max_of_slices(
+    value: Array, windows: tuple[int, ...], steps: tuple[int, ...], pairs: Pairs, lowest: float
+) -> Array:
+    """Takes the maximum axis by axis, of slices.
+
+    On CPU the gradient runs 2 to 35 times as fast as that of `lax.reduce_window`.
+    """
     value = jnp.pad(value, pairs, constant_values=lowest)
     for axis in reversed(range(value.ndim)):
         window, step = windows[axis], steps[axis]
@@ -130,8 +162,7 @@ def _max_pool(
 def _running_max(value: Array, axis: int, window: int) -> Array:
     """Returns the maximum of each `window` consecutive entries of an axis.
 
-    Maxima over 1, 2, 4, ... entries are made from two shorter, overlapping ones. On CPU the
-    gradient of this runs 2 to 10 times as fast as that of `lax.reduce_window`.
+    Maxima over 1, 2, 4, ... entries are made from two shorter, overlapping ones.
     """
     width = 1
     while width < window:
