@@ -26,7 +26,7 @@ MODELS = {
     "gru_cell": gru.CELL,
 }
 
-ATTENTION = {"attention": attention.quadratic, "attention_library": attention.library}
+ATTENTION = {"attention": attention.quadratic, "attention_library": attention.of_jax_nn}
 
 
 def make(model: str, **sizes: Any) -> Task | AttentionTask:

@@ -16,4 +16,4 @@ def quadratic(query: Array, key: Array, value: Array) -> Array:
     return jnp.einsum("bhts,bshk->bthk", jax.nn.softmax(scores), value)
 
 
-library = functools.partial(jax.nn.dot_product_attention, is_causal=True)
+of_jax_nn = functools.partial(jax.nn.dot_product_attention, is_causal=True)
