@@ -68,7 +68,10 @@ def test_the_picture_is_one(whole: tuple[str, Path]) -> None:
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     environment: dict[str, str], whole: tuple[str, Path], tmp_path: Path
 ) -> None:
+    # a program in the background of a shell ignores this signal, and hands that down
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(environment, "mnist", *SMALL, "--output", str(tmp_path))
+    signal.signal(signal.SIGINT, before)
     assert process.stdout
     assert EPOCH.fullmatch(process.stdout.readline().rstrip())
     process.send_signal(signal.SIGINT)
