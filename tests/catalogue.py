@@ -51,6 +51,7 @@ def row(
     changes: bool = False,
     call: Callable[..., Any] = call_itself,
     without: Mapping[str, str] = {},
+    slow: bool = False,
     **options: Any,
 ) -> Case:
     """Returns the row of a layer, built from these arguments, and a key where it takes one."""
@@ -61,7 +62,9 @@ def row(
         built = cls(*positional, **keyed | options)
         return built.eval() if evaluate else built
 
-    return Case(layer, variant, make, draw, parameters, state, changes, call, without=without)
+    return Case(
+        layer, variant, make, draw, parameters, state, changes, call, without=without, slow=slow
+    )
 
 
 INITS = {"w_init": pax.initializers.normal(0.3), "b_init": pax.initializers.uniform(0.3)}

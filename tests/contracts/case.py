@@ -54,6 +54,8 @@ class Case:
         call: how the module is called.
         tolerance: how far float32 results may be from each other, absolute and relative.
         without: contracts that do not apply, each with the reason.
+        slow: whether `make test-all` alone runs the contracts: another row of the quick ones has
+            the same arithmetic, as of a layer over one axis more.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Case:
     call: Callable[..., Any] = call_itself
     tolerance: float = 1e-5
     without: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    slow: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.without) - set(CONTRACTS)
@@ -88,7 +91,11 @@ class Case:
 def over(cases: Sequence[Case], *contracts: str) -> pytest.MarkDecorator:
     """Runs a test once for each row that these contracts apply to."""
     assert set(contracts) <= set(CONTRACTS)
-    chosen = [case for case in cases if not set(contracts) & set(case.without)]
+    chosen = [
+        pytest.param(case, marks=pytest.mark.slow if case.slow else ())
+        for case in cases
+        if not set(contracts) & set(case.without)
+    ]
     return pytest.mark.parametrize("case", chosen, ids=str)
 
 
