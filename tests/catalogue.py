@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,10 +10,10 @@ import jax.numpy as jnp
 
 import pax
 from tests.catalogue_nets import NETS
+from tests.catalogue_normalization import AVERAGES, NORMS
 from tests.catalogue_sequences import SEQUENCES
-from tests.contracts.case import Case, call_itself
+from tests.contracts.case import Case
 from tests.contracts.draws import (
-    Draw,
     arguments,
     integers,
     normal,
@@ -24,51 +22,17 @@ from tests.contracts.draws import (
     seen,
     unbatched,
 )
-
-# Why a contract does not apply.
-NO_BATCH = {"empty": "no batch axis", "rows": "no batch axis"}
-WHOLE_BATCH = {
-    "rows": "the statistics are those of the whole batch",
-    "empty": "an empty batch has no statistics; it is refused",
-}
-SHARED_ARGUMENT = {"rows": "an argument has no batch axis"}
-DOES_NOTHING = {"operations": "the input comes back as it is"}
-PRODUCTS = {"huge": "its products are beyond float16"}
-WEIGHTS = PRODUCTS | {"free construction": "weights are drawn"}
-INTEGERS = {"large": "the input is an integer", "huge": "the input is an integer"}
-
-
-def row(
-    layer: str,
-    variant: str,
-    positional: tuple[Any, ...],
-    draw: Draw,
-    parameters: str = "",
-    state: str = "",
-    /,
-    *,
-    evaluate: bool = False,
-    changes: bool = False,
-    call: Callable[..., Any] = call_itself,
-    without: Mapping[str, str] = {},
-    slow: bool = False,
-    **options: Any,
-) -> Case:
-    """Returns the row of a layer, built from these arguments, and a key where it takes one."""
-
-    def make(key: Any) -> pax.Module:
-        cls = getattr(pax, layer)
-        keyed = {"rng_key": key} if "rng_key" in inspect.signature(cls).parameters else {}
-        built = cls(*positional, **keyed | options)
-        return built.eval() if evaluate else built
-
-    return Case(
-        layer, variant, make, draw, parameters, state, changes, call, without=without, slow=slow
-    )
-
+from tests.contracts.rows import (
+    DOES_NOTHING,
+    INTEGERS,
+    NO_BATCH,
+    SHARED_ARGUMENT,
+    WEIGHTS,
+    WHOLE_BATCH,
+    row,
+)
 
 INITS = {"w_init": pax.initializers.normal(0.3), "b_init": pax.initializers.uniform(0.3)}
-HALF = pax.initializers.constant(0.5)
 
 linear = functools.partial(row, "Linear", without=WEIGHTS)
 embed = functools.partial(row, "Embed", without=WEIGHTS | INTEGERS)
@@ -105,47 +69,6 @@ def convolutions(n: int) -> list[Case]:
         transposed("pairs", features, normal(*space, 3), both, **pairs, **INITS),
     ]
 
-
-AVERAGES = "ema_mean.averages ema_mean.debias ema_var.averages ema_var.debias"
-
-
-def batch_norms(n: int) -> list[Case]:
-    """Returns the rows of the batch norm over `n` axes."""
-    norm = functools.partial(row, f"BatchNorm{n}D", changes=True, without=WHOLE_BATCH)
-    eval_norm = functools.partial(row, f"BatchNorm{n}D", evaluate=True)
-    space, both = (3, 2)[:n], "scale offset"
-    first = {"data_format": ("NCW", "NCHW")[n - 1]}
-    bare = {"create_scale": False, "create_offset": False, "eps": 1e-3, "name": "norm"}
-    return [
-        norm("", (4,), normal(*space, 4), both, AVERAGES),
-        norm("channels first", (4,), normal(4, *space), both, AVERAGES, **first),
-        norm("bare", (4,), normal(*space, 4), "", AVERAGES, decay_rate=0.5, **bare),
-        eval_norm("eval", (4,), normal(*space, 4), both, AVERAGES),
-        eval_norm("eval, channels first", (4,), normal(4, *space), both, AVERAGES, **first),
-    ]
-
-
-layer_norm = functools.partial(row, "LayerNorm")
-group_norm = functools.partial(row, "GroupNorm")
-OWN: dict[str, Any] = {"eps": 1e-3, "scale_init": HALF, "offset_init": HALF, "name": "norm"}
-KEYED = {"free construction": "the key is split for the initializers"}
-BARE: dict[str, Any] = {"create_scale": False, "create_offset": False}
-CONDITION = arguments(normal(2, 4), normal(2, 4), normal(2, 4))
-
-NORMS = [
-    layer_norm("", (4, -1, True, True), normal(2, 4), "scale offset"),
-    layer_norm("bare", (4, -1, False, False), normal(2, 4)),
-    layer_norm(
-        "two axes", (4, (1, 2), True, True), normal(2, 4), "scale offset", **OWN, without=KEYED
-    ),
-    layer_norm("scale and offset given", (4, -1, False, False), CONDITION, without=PRODUCTS),
-    group_norm("", (2, 4), normal(3, 4), "scale offset"),
-    group_norm("channels first", (2, 4), normal(4, 3), "scale offset", data_format="NC..."),
-    group_norm(
-        "axis", (2, 4, slice(2, None)), normal(2, 3, 4), "scale offset", **OWN, without=KEYED
-    ),
-    group_norm("scale and offset given", (2, 4), CONDITION, **BARE, without=PRODUCTS),
-]
 
 rnn = functools.partial(row, "VanillaRNN", without=WEIGHTS)
 gru = functools.partial(row, "GRU", without=WEIGHTS)
@@ -285,8 +208,6 @@ LAYERS = [
     *DENSE,
     *convolutions(1),
     *convolutions(2),
-    *batch_norms(1),
-    *batch_norms(2),
     *NORMS,
     *RECURRENT,
     *SEQUENCES,

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Mapping
 from typing import Any
 
 import pax
-from tests.catalogue import MASK, MASK_TS, PRODUCTS, SHARED_ARGUMENT, WHOLE_BATCH
+from tests.catalogue import MASK, MASK_TS
 from tests.contracts.case import Case
-from tests.contracts.draws import Draw, arguments, integers, normal, positive, random_key, unbatched
-
-
-def array_function(
-    name: str,
-    variant: str,
-    draw: Draw,
-    /,
-    *args: Any,
-    without: Mapping[str, str] = {},
-    **options: Any,
-) -> Case:
-    """Returns the row of a function: called with the drawn arrays, then `args` and `options`."""
-
-    def make(key: Any) -> pax.Module:
-        function = operator.attrgetter(name)(pax)
-        return pax.Lambda(lambda *arrays: function(*arrays, *args, **options))
-
-    return Case(name, variant, make, draw, without=without)
-
+from tests.contracts.draws import arguments, integers, normal, positive, random_key, unbatched
+from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, WHOLE_BATCH, array_function
 
 CONV: dict[str, Any] = {"padding": "SAME", "data_format": "NWC"}
 KERNEL = arguments(normal(5, 3), unbatched(2, 3, 4), unbatched(4))
