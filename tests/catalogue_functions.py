@@ -73,4 +73,10 @@ INITIALIZERS = {
     "he_uniform": (pax.initializers.he_uniform(), (3, 4)),
     "orthogonal": (pax.initializers.orthogonal(), (3, 4)),
     "delta_orthogonal": (pax.initializers.delta_orthogonal(), (2, 3, 4)),
+    "kaiming_normal": (pax.initializers.kaiming_normal(mode="fan_out"), (3, 4)),
+    "kaiming_uniform": (pax.initializers.kaiming_uniform(a=0.5), (3, 4)),
+    "uniform_between": (pax.initializers.uniform_between(-0.5, 1.5), (3, 4)),
+    "identity": (pax.initializers.identity(0.5), (3, 4)),
+    "dirac": (pax.initializers.dirac(0.5), (3, 2, 4)),
+    "sparse": (pax.initializers.sparse(0.5), (3, 4)),
 }

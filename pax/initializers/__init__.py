@@ -1,6 +1,6 @@
 """The face of the initializers: functions that draw first weights, `init(rng_key, shape)`.
 
-They have the names, arguments and values of `jax.nn.initializers`, bit for bit, but share a
+Those of `jax.nn.initializers` have its names, arguments and values, bit for bit, but share a
 handful of compiled programs between all shapes.
 """
 
@@ -8,9 +8,14 @@ from pax.initializers.base import Initializer as Initializer
 from pax.initializers.constants import constant as constant
 from pax.initializers.constants import ones as ones
 from pax.initializers.constants import zeros as zeros
+from pax.initializers.identity import dirac as dirac
+from pax.initializers.identity import identity as identity
+from pax.initializers.kaiming import kaiming_normal as kaiming_normal
+from pax.initializers.kaiming import kaiming_uniform as kaiming_uniform
 from pax.initializers.laws import normal as normal
 from pax.initializers.laws import truncated_normal as truncated_normal
 from pax.initializers.laws import uniform as uniform
+from pax.initializers.laws import uniform_between as uniform_between
 from pax.initializers.orthogonal import delta_orthogonal as delta_orthogonal
 from pax.initializers.orthogonal import orthogonal as orthogonal
 from pax.initializers.presets import glorot_normal as glorot_normal
@@ -20,3 +25,4 @@ from pax.initializers.presets import he_uniform as he_uniform
 from pax.initializers.presets import lecun_normal as lecun_normal
 from pax.initializers.presets import lecun_uniform as lecun_uniform
 from pax.initializers.scaling import variance_scaling as variance_scaling
+from pax.initializers.sparse import sparse as sparse

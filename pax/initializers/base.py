@@ -23,7 +23,8 @@ class Initializer(abc.ABC):
     """An initializer with its arguments: called with a key and a shape, it gives an array.
 
     The functions of `pax.initializers` return one. It compares by value, can be hashed and
-    pickled, and equals the initializer of the same name in `jax.nn.initializers` to the last bit.
+    pickled, and draws what the initializer of the same name in `jax.nn.initializers` does, where
+    there is one, to the last bit.
 
     Args:
         dtype: what is drawn where a call names no dtype; JAX's default float where None.
@@ -95,7 +96,7 @@ class RandomInitializer(Initializer):
 
     @abc.abstractmethod
     def _of_jax(self) -> Any:
-        """Returns JAX's initializer of the same name and arguments."""
+        """Returns what draws a whole array: JAX's initializer of this name, where it has one."""
 
 
 def checked_shape(owner: object, shape: Any) -> tuple[int, ...]:

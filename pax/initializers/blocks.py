@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
     law: Callable[..., Array]
     scale: np.ndarray  # no axes; of the dtype to draw
-    bounds: tuple[float, ...] = ()
+    bounds: tuple[Any, ...] = ()
 
 
 def is_drawable(key: ArrayLike, dtype: np.dtype) -> bool:

@@ -39,3 +39,15 @@ def full(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
     array = empty(shape, dtype)
     array[...] = value
     return jax.device_put(array)
+
+
+def scattered(
+    value: float, places: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtype
+) -> Array:
+    """Returns zeros with `value` at these places, one index or array of them for each axis."""
+    if not is_host_allowed() or dtype != jax.dtypes.canonicalize_dtype(dtype):
+        return jnp.zeros(shape, dtype).at[places].set(value)
+    array = empty(shape, dtype)
+    array[...] = 0
+    array[places] = value
+    return jax.device_put(array)

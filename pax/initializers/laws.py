@@ -26,6 +26,14 @@ def uniform_law(
     return jax.random.uniform(key, shape, dtype, lower) * scale
 
 
+def uniform_between_law(
+    key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array, lower: Array, upper: Array
+) -> Array:
+    """Draws uniformly from `lower` to `upper`; the bounds are the scale."""
+    del scale
+    return jax.random.uniform(key, shape, dtype, lower, upper)
+
+
 def truncated_normal_law(
     key: Array, shape: tuple[int, ...], dtype: np.dtype, scale: Array, lower: Array, upper: Array
 ) -> Array:
@@ -71,6 +79,35 @@ def uniform(scale: ArrayLike = 1e-2, dtype: Any = None) -> Initializer:
         3.0
     """
     return _Uniform(checked_number("uniform", "scale", scale), dtype=dtype)
+
+
+def uniform_between(lower: ArrayLike, upper: ArrayLike, dtype: Any = None) -> Initializer:
+    """Returns an initializer that draws uniformly from [lower, upper).
+
+    w = lower + (upper - lower) u, with u uniform in [0, 1): the numbers of `jax.random.uniform`.
+
+    Args:
+        lower: the lower end of the interval.
+        upper: the upper end of the interval.
+        dtype: what is drawn where a call names no dtype; JAX's default float where None.
+    Returns:
+        An initializer.
+    Raises:
+        ArgumentError: if a bound is not finite or no number, or lower >= upper.
+    Example:
+        >>> b_init = pax.initializers.uniform_between(-0.1, 0.1)
+        >>> b = b_init(jax.random.key(0), (1000,))
+        >>> round(float(b.min()), 2), round(float(b.max()), 2)
+        (-0.1, 0.1)
+    """
+    low = checked_number("uniform_between", "lower", lower)
+    high = checked_number("uniform_between", "upper", upper)
+    if low >= high:
+        raise ArgumentError(
+            f"uniform_between got lower={low:g} and upper={high:g}; expected lower < upper.",
+            "write uniform_between(-0.1, 0.1), for example.",
+        )
+    return _UniformBetween(low, high, dtype=dtype)
 
 
 def truncated_normal(
@@ -128,6 +165,22 @@ class _Uniform(RandomInitializer):
 
     def _of_jax(self) -> Any:
         return jax.nn.initializers.uniform(self.scale)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _UniformBetween(RandomInitializer):
+    _name = "uniform_between"
+    lower: float
+    upper: float
+
+    def _bounds(self, dtype: np.dtype) -> tuple[Any, Any]:
+        return np.asarray(self.lower).astype(dtype), np.asarray(self.upper).astype(dtype)
+
+    def _plan(self, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
+        return Plan(uniform_between_law, np.ones((), dtype), self._bounds(dtype))
+
+    def _of_jax(self) -> Any:
+        return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, *self._bounds(dtype))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

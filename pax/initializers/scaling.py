@@ -56,8 +56,8 @@ def variance_scaling(
         >>> round(float(w_init(jax.random.key(0), (100, 200)).std()), 2)
         0.1
     """
-    _check_choice("mode", mode, _MODES)
-    _check_choice("distribution", distribution, _DISTRIBUTIONS)
+    check_choice("variance_scaling", "mode", mode, _MODES)
+    check_choice("variance_scaling", "distribution", distribution, _DISTRIBUTIONS)
     return _VarianceScaling(
         checked_number("variance_scaling", "scale", scale, lowest=0),
         mode,
@@ -69,10 +69,11 @@ def variance_scaling(
     )
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+def check_choice(owner: str, name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises an ArgumentError that names `owner` unless the value is one of the known ones."""
     if value not in known:
         raise ArgumentError(
-            f"variance_scaling got {name}={value!r}; expected one of {', '.join(known)}.",
+            f"{owner} got {name}={value!r}; expected one of {', '.join(known)}.",
             f"write {name}={known[0]!r}, for example.",
         )
 

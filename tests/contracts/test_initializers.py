@@ -13,7 +13,7 @@ import pytest
 from tests.catalogue_functions import INITIALIZERS
 from tests.contracts.case import assert_finite, assert_same, key, stack, unstack
 
-CONSTANT = {"zeros", "ones", "constant"}
+CONSTANT = {"zeros", "ones", "constant", "identity", "dirac"}
 N = 3
 
 #: LAPACK, which makes a matrix orthogonal, has no half precision.

@@ -20,6 +20,7 @@ LAWS = {
     "normal": init.normal(),
     "uniform": init.uniform(),
     "truncated_normal": init.truncated_normal(),
+    "uniform_between": init.uniform_between(-1.0, 0.5),
 }
 
 
@@ -42,7 +43,7 @@ def test_presets_share_the_programs_of_the_laws() -> None:
         law(key, (2, 2))
     with count_compilations() as compilations:
         for shape in [(3, 29), (5, 5, 7, 13)]:
-            for preset in (init.lecun_normal, init.he_uniform, init.glorot_normal):
+            for preset in (init.lecun_normal, init.kaiming_uniform, init.glorot_normal):
                 preset()(key, shape)
             init.variance_scaling(2.0, "fan_out", "normal")(key, shape)
             init.truncated_normal(0.3, lower=-1.0)(key, shape)
@@ -55,6 +56,18 @@ def test_constants_compile_nothing() -> None:
             init.zeros(None, shape)
             init.ones(None, shape, jnp.bfloat16)
             init.constant(0.5)(None, shape)
+            init.dirac()(None, (1, *shape, 2))
+            init.identity(2.0)(None, (2, *shape)[-2:])
+    assert compilations.count == 0
+
+
+def test_sparse_shares_the_programs_of_the_laws() -> None:
+    key = jax.random.key(0)
+    for draw in (init.normal(), init.uniform(), init.sparse(0.5)):
+        draw(key, (2, 2))
+    with count_compilations() as compilations:
+        for shape in [(3, 29), (31, 7)]:
+            init.sparse(0.3)(key, shape)
     assert compilations.count == 0
 
 
@@ -68,7 +81,14 @@ def test_counter_sees_what_jax_compiles() -> None:
 
 def test_an_abstract_model_draws_nothing() -> None:
     huge = (2**20, 2**20)
-    for initializer in (*LAWS.values(), init.he_normal(), init.zeros, init.constant(2.0)):
+    for initializer in (
+        *LAWS.values(),
+        init.he_normal(),
+        init.sparse(0.5),
+        init.identity(),
+        init.zeros,
+        init.constant(2.0),
+    ):
         found = jax.eval_shape(lambda key, f=initializer: f(key, huge), jax.random.key(0))
         assert found == jax.ShapeDtypeStruct(huge, jnp.float32)
 

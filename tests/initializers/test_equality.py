@@ -33,6 +33,10 @@ LAWS: list[tuple[str, dict[str, Any]]] = [
 SHAPES = [(3, 3, 16, 8), (2, BLOCK // 4, 2), (1, 257, 513)]
 
 
+#: Names of `jax.nn.initializers` for what has another name already.
+SYNONYMS = {"xavier_normal": "glorot_normal", "xavier_uniform": "glorot_uniform"}
+
+
 def assert_same(found: jax.Array, expected: jax.Array) -> None:
     """Checks values bit by bit, and all that JAX knows of an array besides."""
     assert found.dtype == expected.dtype
@@ -70,13 +74,34 @@ def test_variance_scaling(mode: str, distribution: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [f"{who}_{law}" for who in ("lecun", "glorot", "he") for law in ("normal", "uniform")]
+    "name",
+    [
+        f"{who}_{law}"
+        for who in ("lecun", "glorot", "he", "kaiming")
+        for law in ("normal", "uniform")
+    ],
 )
 def test_presets(name: str) -> None:
     key = jax.random.key(2)
     assert_same(*both(name, {}, key, (3, 5, 7, 11)))
     assert_same(*both(name, {"in_axis": 0, "out_axis": 1}, key, (3, 5, 7, 11)))
     assert_same(*both(name, {"dtype": jnp.bfloat16}, key, (3, 5, 7, 11)))
+
+
+def test_every_initializer_of_jax_is_here() -> None:
+    theirs = {name for name in dir(THEIRS) if not name.startswith("_")}
+    assert theirs - SYNONYMS.keys() <= {name for name in dir(OURS) if not name.startswith("_")}
+    for name, ours in SYNONYMS.items():
+        call = (jax.random.key(4), (5, 7))
+        assert_same(getattr(OURS, ours)()(*call), getattr(THEIRS, name)()(*call))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0, 2), (2, BLOCK // 4, 2)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_uniform_between_is_that_of_jax(shape: Any, dtype: str) -> None:
+    key = jax.random.key(3)
+    found = OURS.uniform_between(-0.3, 0.71)(key, shape, dtype)
+    assert_same(found, jax.random.uniform(key, shape, dtype, -0.3, 0.71))
 
 
 @pytest.mark.parametrize("name", ["normal", "uniform", "truncated_normal"])

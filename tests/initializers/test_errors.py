@@ -50,6 +50,52 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         "variance_scaling got scale=-1; expected a finite number, 0 or more.\n"
         "  fix: write variance_scaling(scale=0.02), for example.",
     ),
+    "kaiming mode": (
+        lambda: init.kaiming_uniform(mode="fan_avg"),
+        "kaiming_uniform got mode='fan_avg'; expected one of fan_in, fan_out."
+        "\n  fix: write mode='fan_in', for example.",
+    ),
+    "slope": (
+        lambda: init.kaiming_normal(a=float("inf")),
+        "kaiming_normal got a=inf; expected a finite number.\n"
+        "  fix: write kaiming_normal(a=0.02), for example.",
+    ),
+    "an empty interval": (
+        lambda: init.uniform_between(0.1, 0.1),
+        "uniform_between got lower=0.1 and upper=0.1; expected lower < upper.\n"
+        "  fix: write uniform_between(-0.1, 0.1), for example.",
+    ),
+    "identity kernel": (
+        lambda: init.identity()(None, (3, 4, 4)),
+        "identity() got shape (3, 4, 4); expected two axes, (inputs, outputs).\n"
+        "  fix: for the kernel of a convolution use pax.initializers.dirac().",
+    ),
+    "dirac matrix": (
+        lambda: init.dirac(2.0)(None, (4, 4)),
+        "dirac(scale=2.0) got shape (4, 4); expected (spatial ..., inputs, outputs) with one "
+        "spatial axis or more.\n  fix: for a matrix use pax.initializers.identity().",
+    ),
+    "dirac groups": (
+        lambda: init.dirac(feature_group_count=2)(None, (3, 4, 5)),
+        "dirac(feature_group_count=2) got shape (3, 4, 5), whose 5 outputs do not divide into "
+        "2 groups.\n  fix: give the feature_group_count of the convolution; its outputs are a "
+        "multiple.",
+    ),
+    "no groups": (
+        lambda: init.dirac(feature_group_count=0),
+        "dirac got feature_group_count=0; expected an integer of at least 1.\n"
+        "  fix: set feature_group_count to a positive integer.",
+    ),
+    "all zeros": (
+        lambda: init.sparse(1.0),
+        "sparse got sparsity=1.0; expected a number in [0, 1).\n"
+        "  fix: give the share of zeros: write sparse(sparsity=0.9), for example.",
+    ),
+    "sparse kernel": (
+        lambda: init.sparse(0.5)(KEY, (3, 4, 4)),
+        "sparse(sparsity=0.5) got shape (3, 4, 4); expected two axes, (inputs, outputs).\n"
+        "  fix: draw other shapes with pax.initializers.normal(), and multiply by a mask.",
+    ),
     "no key": (
         lambda: init.normal()(None, (2, 3)),
         "normal(stddev=0.01) got a key of type NoneType; expected a random key.\n"
