@@ -6,9 +6,10 @@ from typing import Any
 
 import pax
 from tests.catalogue import MASK, MASK_TS
+from tests.catalogue_normalization import NORM_FUNCTIONS
 from tests.contracts.case import Case
-from tests.contracts.draws import arguments, integers, normal, positive, random_key, unbatched
-from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, WHOLE_BATCH, array_function
+from tests.contracts.draws import arguments, integers, normal, random_key, unbatched
+from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, array_function
 
 CONV: dict[str, Any] = {"padding": "SAME", "data_format": "NWC"}
 KERNEL = arguments(normal(5, 3), unbatched(2, 3, 4), unbatched(4))
@@ -16,8 +17,6 @@ TRANSPOSED_KERNEL = arguments(normal(5, 3), unbatched(2, 4, 3), unbatched(4))
 MATRIX = arguments(normal(3), unbatched(3, 4), unbatched(4))
 TABLE = arguments(integers(5, 2), unbatched(5, 3))
 QKV = arguments(normal(2, 2, 3), normal(4, 2, 3), normal(4, 2, 5))
-STATISTICS = WHOLE_BATCH | {"dtype": "the statistics stay in float32"}
-MOMENTS = arguments(normal(2, 4), unbatched(4), positive(4))
 SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
 
 FUNCTIONS = [
@@ -38,12 +37,7 @@ FUNCTIONS = [
     array_function(
         "functional.conv_transpose", "", TRANSPOSED_KERNEL, **CONV, without=SHARED_WEIGHT
     ),
-    array_function("functional.normalize", "", MOMENTS, 1e-3, without=SHARED_ARGUMENT),
-    array_function(
-        "functional.batch_normalize", "", normal(2, 4), (0, 1), 1e-3, without=STATISTICS
-    ),
-    array_function("functional.layer_normalize", "", normal(2, 4), (-1,), 1e-3),
-    array_function("functional.group_normalize", "", normal(2, 4), 2, 2, (1,), 1e-3),
+    *NORM_FUNCTIONS,
     array_function("functional.dot_product_attention", "", QKV, without=PRODUCTS),
     array_function(
         "functional.dot_product_attention", "mask", arguments(QKV, MASK_TS), without=SHARED_WEIGHT

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import jax
+import numpy as np
+
 import pax
 from tests.contracts.case import Case
-from tests.contracts.draws import arguments, normal
-from tests.contracts.rows import PRODUCTS, WHOLE_BATCH, row
+from tests.contracts.draws import arguments, normal, positive, unbatched
+from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, WHOLE_BATCH, array_function, row
 
 HALF = pax.initializers.constant(0.5)
 AVERAGES = "ema_mean.averages ema_mean.debias ema_var.averages ema_var.debias"
@@ -18,8 +21,9 @@ def batch_norms(n: int) -> list[Case]:
     """Returns the rows of the batch norm over `n` axes."""
     norm = functools.partial(row, f"BatchNorm{n}D", changes=True, without=WHOLE_BATCH)
     eval_norm = functools.partial(row, f"BatchNorm{n}D", evaluate=True)
-    space, both = (3, 2)[:n], "scale offset"
-    first = {"data_format": ("NCW", "NCHW")[n - 1]}
+    norm, eval_norm = (functools.partial(make, slow=n == 3) for make in (norm, eval_norm))
+    space, both = (3, 2, 2)[:n], "scale offset"
+    first = {"data_format": ("NCW", "NCHW", "NCDHW")[n - 1]}
     bare = {"create_scale": False, "create_offset": False, "eps": 1e-3, "name": "norm"}
     return [
         norm("", (4,), normal(*space, 4), both, AVERAGES),
@@ -32,14 +36,31 @@ def batch_norms(n: int) -> list[Case]:
 
 layer_norm = functools.partial(row, "LayerNorm")
 group_norm = functools.partial(row, "GroupNorm")
+rms_norm = functools.partial(row, "RMSNorm")
+instance_norm = functools.partial(row, "InstanceNorm")
+local_norm = functools.partial(row, "LocalResponseNorm")
+grn = functools.partial(Case, "GRN")
 OWN: dict[str, Any] = {"eps": 1e-3, "scale_init": HALF, "offset_init": HALF, "name": "norm"}
+FIRST: dict[str, Any] = {"data_format": "NC...", "name": "norm"}
 KEYED = {"free construction": "the key is split for the initializers"}
 BARE: dict[str, Any] = {"create_scale": False, "create_offset": False}
+OWN_SCALE: dict[str, Any] = {"eps": 1e-3, "scale_init": HALF, "name": "norm", "slow": True}
+OWN_FIRST: dict[str, Any] = OWN | FIRST | {"without": KEYED, "slow": True}
+SCALE = arguments(normal(2, 4), normal(2, 4))
 CONDITION = arguments(normal(2, 4), normal(2, 4), normal(2, 4))
+
+
+def grn_of(*arguments: Any, **options: Any) -> Any:
+    """Returns what makes the layer, with a scale that is not zero: gradients meet all of it."""
+    return lambda key: pax.GRN(*arguments, **options).replace(
+        scale=jax.device_put(np.array([-0.5, -1.0, -1.5], np.float32))
+    )
+
 
 NORMS = [
     *batch_norms(1),
     *batch_norms(2),
+    *batch_norms(3),
     layer_norm("", (4, -1, True, True), normal(2, 4), "scale offset"),
     layer_norm("bare", (4, -1, False, False), normal(2, 4)),
     layer_norm(
@@ -52,4 +73,38 @@ NORMS = [
         "axis", (2, 4, slice(2, None)), normal(2, 3, 4), "scale offset", **OWN, without=KEYED
     ),
     group_norm("scale and offset given", (2, 4), CONDITION, **BARE, without=PRODUCTS),
+    rms_norm("", (4,), normal(2, 4), "scale"),
+    rms_norm("two axes", (4, (1, 2)), normal(2, 4), "scale", **OWN_SCALE),
+    rms_norm("scale given", (4, -1, False), SCALE, without=PRODUCTS, slow=True),
+    instance_norm("", (4,), normal(3, 4), "scale offset"),
+    instance_norm("channels first", (4,), normal(4, 3, 2), "scale offset", **OWN_FIRST),
+    instance_norm("given", (4, False, False), CONDITION, without=PRODUCTS, slow=True),
+    local_norm("", (3,), normal(2, 5), alpha=0.3),
+    local_norm("channels first", (2, 2.0), normal(5, 3), beta=0.5, k=2.0, **FIRST, slow=True),
+    grn("", grn_of(3), normal(2, 3), "scale offset"),
+    grn(
+        "channels first",
+        lambda key: pax.GRN(3, 1e-3, "NC...", name="grn"),
+        normal(3, 2),
+        "scale offset",
+        slow=True,
+    ),
+]
+
+STATISTICS = WHOLE_BATCH | {"dtype": "the statistics stay in float32"}
+GROWS: dict[str, Any] = {"slow": True, "without": PRODUCTS}
+MOMENTS = arguments(normal(2, 4), unbatched(4), positive(4))
+X = normal(2, 4)
+
+NORM_FUNCTIONS = [
+    array_function("functional.normalize", "", MOMENTS, 1e-3, without=SHARED_ARGUMENT),
+    array_function("functional.batch_normalize", "", X, (0, 1), 1e-3, without=STATISTICS),
+    array_function("functional.layer_normalize", "", X, (-1,), 1e-3),
+    array_function("functional.group_normalize", "", X, 2, 2, (1,), 1e-3),
+    array_function("functional.group_normalize", "all apart", X, 4, 2, (1,), 1e-3, slow=True),
+    array_function("functional.rms_normalize", "", X, (-1,), 1e-3, slow=True),
+    array_function("functional.local_response_normalize", "", X, 3, -1, slow=True),
+    array_function(
+        "functional.global_response_normalize", "", X, (1,), -1, 1e-3, slow=True, without=PRODUCTS
+    ),
 ]

@@ -18,3 +18,10 @@ from pax.functional.recurrent import gru_gates as gru_gates
 from pax.functional.recurrent import gru_step as gru_step
 from pax.functional.recurrent import lstm_step as lstm_step
 from pax.functional.recurrent import vanilla_rnn_step as vanilla_rnn_step
+from pax.functional.response_normalization import (
+    global_response_normalize as global_response_normalize,
+)
+from pax.functional.response_normalization import (
+    local_response_normalize as local_response_normalize,
+)
+from pax.functional.rms_normalization import rms_normalize as rms_normalize

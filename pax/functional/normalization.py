@@ -11,8 +11,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from pax._core import ArgumentError, ShapeError
-from pax.functional.arrays import accumulation_dtype, as_array, as_floating
+from pax._core import ArgumentError
+from pax.functional.arrays import accumulation_dtype, as_floating
+from pax.functional.scale_offset import affine, aligned, checked, checked_affine, checked_axes
 
 
 def normalize(
@@ -46,9 +47,9 @@ def normalize(
                [ 0.5,  1. ]], dtype=float32)
     """
     x = as_floating("normalize", "x", x)
-    mean = _checked("normalize", "mean", mean, x)
-    variance = _checked("normalize", "variance", variance, x)
-    scale, offset = _checked_affine("normalize", scale, offset, x)
+    mean = checked("normalize", "mean", mean, x)
+    variance = checked("normalize", "variance", variance, x)
+    scale, offset = checked_affine("normalize", scale, offset, x)
     return _normalize(x, mean, variance, eps, scale, offset)
 
 
@@ -86,8 +87,8 @@ def batch_normalize(
         internal covariate shift", 2015 (arXiv 1502.03167).
     """
     x = as_floating("batch_normalize", "x", x)
-    scale, offset = _checked_affine("batch_normalize", scale, offset, x)
-    axes = _checked_axes("batch_normalize", axes, x)
+    scale, offset = checked_affine("batch_normalize", scale, offset, x)
+    axes = checked_axes("batch_normalize", axes, x)
     return _batch_normalize(x, axes, eps, scale, offset)
 
 
@@ -122,8 +123,8 @@ def layer_normalize(
     Source: Ba et al., "Layer normalization", 2016 (arXiv 1607.06450).
     """
     x = as_floating("layer_normalize", "x", x)
-    scale, offset = _checked_affine("layer_normalize", scale, offset, x)
-    axes = _checked_axes("layer_normalize", axes, x)
+    scale, offset = checked_affine("layer_normalize", scale, offset, x)
+    axes = checked_axes("layer_normalize", axes, x)
     return _layer_normalize(x, axes, eps, scale, offset)
 
 
@@ -163,8 +164,8 @@ def group_normalize(
     Source: Wu, He, "Group normalization", 2018 (arXiv 1803.08494).
     """
     x = as_floating("group_normalize", "x", x)
-    scale, offset = _checked_affine("group_normalize", scale, offset, x)
-    axes = _checked_axes("group_normalize", axes, x)
+    scale, offset = checked_affine("group_normalize", scale, offset, x)
+    axes = checked_axes("group_normalize", axes, x)
     if not -x.ndim <= channel_axis < x.ndim:
         raise ArgumentError(
             f"group_normalize got channel_axis={channel_axis} for x of rank {x.ndim}.",
@@ -177,8 +178,7 @@ def group_normalize(
             f"group_normalize got groups={groups} for {channels} channels.",
             "choose a number of groups that divides the number of channels.",
         )
-    within = tuple(axis if axis < channel else axis + 1 for axis in axes)
-    return _group_normalize(x, groups, channel, within, eps, scale, offset)
+    return _group_normalize(x, groups, channel, axes, eps, scale, offset)
 
 
 @partial(jax.jit, static_argnums=3, inline=True)  # one dispatch where called eagerly
@@ -186,8 +186,8 @@ def _normalize(
     x: Array, mean: Array, variance: Array, eps: float, scale: Array | None, offset: Array | None
 ) -> Array:
     wide = x.astype(accumulation_dtype(x))
-    gain = _affine(lax.rsqrt(_align(variance, wide) + eps), scale, None)
-    return _affine((wide - _align(mean, wide)) * gain, None, offset).astype(x.dtype)
+    gain = affine(lax.rsqrt(aligned(variance, wide) + eps), scale, None)
+    return affine((wide - aligned(mean, wide)) * gain, None, offset).astype(x.dtype)
 
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
@@ -208,8 +208,8 @@ def _batch_normalize(
     square = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
     variance = jnp.maximum(square - jnp.square(rest), 0)
     # All that is small comes first, so that the large array meets one factor and one summand.
-    gain = _affine(lax.rsqrt(variance + eps), scale, None)
-    y = centred * gain + _affine(-rest * gain, None, offset)
+    gain = affine(lax.rsqrt(variance + eps), scale, None)
+    y = centred * gain + affine(-rest * gain, None, offset)
     return y.astype(x.dtype), mean + rest, variance
 
 
@@ -227,7 +227,7 @@ def _layer_normalize(
     shifted = wide - lax.stop_gradient(lax.slice(wide, [0] * x.ndim, corner))
     centred = shifted - jnp.mean(shifted, axis=axes, keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
-    return _affine(centred * lax.rsqrt(variance + eps), scale, offset).astype(x.dtype)
+    return affine(centred * lax.rsqrt(variance + eps), scale, offset).astype(x.dtype)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3, 4), inline=True)
@@ -240,7 +240,14 @@ def _group_normalize(
     scale: Array | None,
     offset: Array | None,
 ) -> Array:
-    """Normalises x with its channels cut into groups; `axes` count after the cut."""
+    """Normalises x with its channels cut into groups; no cut where each is a group by itself.
+
+    Without it, forward and backward of channels last take half to a tenth of the time.
+    """
+    if groups == x.shape[channel]:
+        axes = tuple(axis for axis in axes if axis != channel)
+        return _batch_normalize(x, axes, eps, scale, offset)[0]
+    axes = tuple(axis if axis < channel else axis + 1 for axis in axes)
 
     def cut(value: Array) -> Array:
         shape = (1,) * (x.ndim - value.ndim) + value.shape
@@ -250,53 +257,3 @@ def _group_normalize(
 
     scale, offset = (None if value is None else cut(value) for value in (scale, offset))
     return _batch_normalize(cut(x), axes, eps, scale, offset)[0].reshape(x.shape)
-
-
-def _affine(y: Array, scale: Array | None, offset: Array | None) -> Array:
-    """Returns y * scale + offset, where None leaves the step out."""
-    if scale is not None:
-        y = y * _align(scale, y)
-    return y if offset is None else y + _align(offset, y)
-
-
-def _align(value: Array, y: Array) -> Array:
-    """Returns the value in the rank and dtype of y."""
-    return value.astype(y.dtype).reshape((1,) * (y.ndim - value.ndim) + value.shape)
-
-
-def _checked_affine(
-    function: str, scale: ArrayLike | None, offset: ArrayLike | None, x: Array
-) -> tuple[Array | None, Array | None]:
-    return (
-        None if scale is None else _checked(function, "scale", scale, x),
-        None if offset is None else _checked(function, "offset", offset, x),
-    )
-
-
-def _checked(function: str, argument: str, value: ArrayLike, x: Array) -> Array:
-    """Returns the value as an array that broadcasts to x."""
-    value = as_array(function, argument, value)
-    sizes = zip(reversed(value.shape), reversed(x.shape), strict=False)
-    if value.ndim > x.ndim or any(v not in (1, n) for v, n in sizes):
-        raise ShapeError(
-            f"{function} got {argument} of shape {value.shape} for x of shape {x.shape}; "
-            "expected a shape that broadcasts to that of x.",
-            f"reshape {argument} so that each axis, counted from the last, is 1 or that of x.",
-        )
-    return value
-
-
-def _checked_axes(function: str, axes: Sequence[int], x: Array) -> tuple[int, ...]:
-    """Returns axes of x as distinct integers from 0; there is something to average along them."""
-    inside = {axis % x.ndim for axis in axes if -x.ndim <= axis < x.ndim}
-    if not inside or len(inside) != len(axes):
-        raise ArgumentError(
-            f"{function} got axes {tuple(axes)} for x of rank {x.ndim}.",
-            "name at least one axis of x, each once.",
-        )
-    if any(x.shape[axis] == 0 for axis in inside):
-        raise ShapeError(
-            f"{function} got x of shape {x.shape}; there is no entry to average over.",
-            "leave empty batches out.",
-        )
-    return tuple(sorted(inside))

@@ -3,6 +3,7 @@
 from pax.nn.attention import MultiHeadAttention as MultiHeadAttention
 from pax.nn.batch_norm import BatchNorm1D as BatchNorm1D
 from pax.nn.batch_norm import BatchNorm2D as BatchNorm2D
+from pax.nn.batch_norm import BatchNorm3D as BatchNorm3D
 from pax.nn.convolution import Conv1D as Conv1D
 from pax.nn.convolution import Conv2D as Conv2D
 from pax.nn.convolution_transpose import Conv1DTranspose as Conv1DTranspose
@@ -14,11 +15,15 @@ from pax.nn.group_norm import GroupNorm as GroupNorm
 from pax.nn.gru import GRU as GRU
 from pax.nn.gru import GRUState as GRUState
 from pax.nn.identity import Identity as Identity
+from pax.nn.instance_norm import InstanceNorm as InstanceNorm
 from pax.nn.lambda_module import Lambda as Lambda
 from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
+from pax.nn.response_norm import GRN as GRN
+from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm
+from pax.nn.rms_norm import RMSNorm as RMSNorm
 from pax.nn.rng_seq import RngSeq as RngSeq
 from pax.nn.rnn import RNN as RNN
 from pax.nn.sequential import Sequential as Sequential

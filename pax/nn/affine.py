@@ -23,25 +23,42 @@ def create(
         offset_init: initializer of the offset, or None for zeros.
         rng_key: random key of the initial values, or None.
     """
-    layer = type(module).__name__
-    arguments.flags(layer, create_scale=module.create_scale, create_offset=module.create_offset)
-    for part, init in (("scale", scale_init), ("offset", offset_init)):
-        arguments.initializer(layer, f"{part}_init", init)
-        if init is not None and not getattr(module, f"create_{part}"):
-            raise ArgumentError(
-                f"{layer} got {part}_init although create_{part} is False.",
-                f"leave {part}_init out, or set create_{part}=True.",
-            )
+    _check(module, "scale", scale_init)
+    _check(module, "offset", offset_init)
     drawn = scale_init is not None or offset_init is not None
     scale_key, offset_key = keys.for_parts(key_or_next(rng_key), 2) if drawn else (None, None)
-    scale = offset = None
-    if module.create_scale:
-        init = scale_init or initializers.ones
-        scale = arguments.drawn(layer, "scale_init", init, scale_key, (num_channels,))
-    if module.create_offset:
-        init = offset_init or initializers.zeros
-        offset = arguments.drawn(layer, "offset_init", init, offset_key, (num_channels,))
-    return scale, offset
+    scale_init, offset_init = scale_init or initializers.ones, offset_init or initializers.zeros
+    return (
+        _created(module, "scale", num_channels, scale_init, scale_key),
+        _created(module, "offset", num_channels, offset_init, offset_key),
+    )
+
+
+def create_scale(module: Any, num_channels: int, scale_init: Any, rng_key: Any) -> Array | None:
+    """Returns the own scale of a layer that has no offset, or None; arguments as in `create`."""
+    _check(module, "scale", scale_init)
+    if scale_init is None:
+        return _created(module, "scale", num_channels, initializers.ones, None)
+    return _created(module, "scale", num_channels, scale_init, key_or_next(rng_key))
+
+
+def _check(module: Any, part: str, init: Any) -> None:
+    """Raises unless an initializer and the flag of what it draws fit each other."""
+    layer, flag = type(module).__name__, f"create_{part}"
+    arguments.flags(layer, **{flag: getattr(module, flag)})
+    arguments.initializer(layer, f"{part}_init", init)
+    if init is not None and not getattr(module, flag):
+        raise ArgumentError(
+            f"{layer} got {part}_init although {flag} is False.",
+            f"leave {part}_init out, or set {flag}=True.",
+        )
+
+
+def _created(module: Any, part: str, num_channels: int, init: Any, rng_key: Any) -> Array | None:
+    if not getattr(module, f"create_{part}"):
+        return None
+    layer = type(module).__name__
+    return arguments.drawn(layer, f"{part}_init", init, rng_key, (num_channels,))
 
 
 def choose(
@@ -49,12 +66,13 @@ def choose(
 ) -> tuple[Array | None, Array | None]:
     """Returns scale and offset with the rank of `x`: the layer's own, or those of the call."""
     return (
-        _choose(module, "scale", x, scale, channel_axis),
-        _choose(module, "offset", x, offset, channel_axis),
+        choose_part(module, "scale", x, scale, channel_axis),
+        choose_part(module, "offset", x, offset, channel_axis),
     )
 
 
-def _choose(module: Any, part: str, x: Array, value: Any, channel_axis: int) -> Array | None:
+def choose_part(module: Any, part: str, x: Array, value: Any, channel_axis: int) -> Array | None:
+    """Returns "scale" or "offset" with the rank of `x`: the layer's own, or that of the call."""
     own = getattr(module, part)
     if own is not None and value is not None:
         raise ArgumentError(

@@ -14,7 +14,7 @@ from pax.nn.ema import EMA
 
 
 class BatchNorm(ParameterModule):
-    """What batch normalisation of every rank has in common; use `BatchNorm1D`, `BatchNorm2D`.
+    """What batch normalisation of every rank has in common; use `BatchNorm1D` to `BatchNorm3D`.
 
     Args:
         num_channels: C, number of channels.
@@ -185,6 +185,48 @@ class BatchNorm2D(BatchNorm):
         decay_rate: float = 0.9,
         eps: float = 1e-5,
         data_format: str = "NHWC",
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            num_channels, create_scale, create_offset, decay_rate, eps, data_format, name=name
+        )
+
+
+class BatchNorm3D(BatchNorm):
+    """Batch normalisation over batch and three spatial axes.
+
+    y = (x - mean) / sqrt(variance + eps) * scale + offset, as in `BatchNorm1D`.
+
+    Args:
+        num_channels: C, number of channels.
+        create_scale: whether there is a trainable scale; without it, `scale` is None.
+        create_offset: whether there is a trainable offset; without it, `offset` is None.
+        decay_rate: weight of the past in the running averages; torch's momentum is 1 minus this.
+        eps: added to the variance.
+        data_format: "NDHWC" (batch, depth, height, width, channels) or "NCDHW".
+        name: name of the module.
+    Raises:
+        ArgumentError: if an argument cannot be right; it is named.
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (8, 4, 5, 5, 3))
+        >>> norm, y = pax.purecall(pax.BatchNorm3D(3), x)
+        >>> norm.eval()(x).shape
+        (8, 4, 5, 5, 3)
+    Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by
+        reducing internal covariate shift", 2015 (arXiv 1502.03167).
+    """
+
+    _formats = ("NDHWC", "NCDHW")
+
+    def __init__(
+        self,
+        num_channels: int,
+        create_scale: bool = True,
+        create_offset: bool = True,
+        decay_rate: float = 0.9,
+        eps: float = 1e-5,
+        data_format: str = "NDHWC",
         *,
         name: str | None = None,
     ) -> None:

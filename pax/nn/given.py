@@ -79,6 +79,26 @@ def channels(module: Module, x: Array, data_format: str, size: int, argument: st
         )
 
 
+#: Orders of the axes of an input of any rank: channels last, or first after the batch.
+FORMATS = ("channels_last", "channels_first", "N...C", "NC...")
+
+
+def channel_axis_of(data_format: str, rank: int) -> int:
+    """Returns the axis of the channels in one of `FORMATS`."""
+    return rank - 1 if data_format in ("channels_last", "N...C") else 1
+
+
+def channel_axis(module: Module, x: Array, data_format: str, size: int) -> int:
+    """Returns the axis of the channels in one of `FORMATS`; raises if there are not so many."""
+    axis = channel_axis_of(data_format, x.ndim)
+    if x.ndim < 2 or x.shape[axis] != size:
+        raise ShapeError(
+            f"{module!r} got input of shape {x.shape}; expected {size} channels, {data_format}.",
+            "build it with the num_channels and data_format of the input.",
+        )
+    return axis
+
+
 def resolved_axes(module: Module, x: Array, axis: int | slice | tuple[int, ...]) -> tuple[int, ...]:
     """Returns the axes of `x` that an `axis` argument names; raises if they do not fit."""
     if isinstance(axis, slice):

@@ -8,11 +8,8 @@ from typing import Any
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ArgumentError, ParameterModule, ShapeError, arguments
+from pax._core import ArgumentError, ParameterModule, arguments
 from pax.nn import affine, given
-
-#: Names of the two orders of axes, and whether the channels come last.
-_FORMATS = {"channels_last": True, "channels_first": False, "N...C": True, "NC...": False}
 
 
 class GroupNorm(ParameterModule):
@@ -63,20 +60,20 @@ class GroupNorm(ParameterModule):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        arguments.sizes("GroupNorm", groups=groups, num_channels=num_channels)
+        layer = type(self).__name__
+        arguments.sizes(layer, groups=groups, num_channels=num_channels)
         if num_channels % groups:
             raise ArgumentError(
-                f"GroupNorm got groups={groups}, which does not divide "
-                f"num_channels={num_channels}.",
+                f"{layer} got groups={groups}, which does not divide num_channels={num_channels}.",
                 "choose a number of groups that divides the channels.",
             )
-        arguments.one_of("GroupNorm", "data_format", data_format, tuple(_FORMATS))
+        arguments.one_of(layer, "data_format", data_format, given.FORMATS)
         self.groups = groups
         self.num_channels = num_channels
-        self.axis = arguments.axis("GroupNorm", axis)
+        self.axis = arguments.axis(layer, axis)
         self.create_scale = create_scale
         self.create_offset = create_offset
-        self.eps = arguments.positive("GroupNorm", "eps", eps)
+        self.eps = arguments.positive(layer, "eps", eps)
         self.data_format = data_format
         self.scale, self.offset = affine.create(
             self, num_channels, scale_init, offset_init, rng_key
@@ -102,13 +99,7 @@ class GroupNorm(ParameterModule):
             ShapeError: if x has not C channels, or no such axis to normalise over.
         """
         x = given.floating(self, x)
-        channel = x.ndim - 1 if _FORMATS[self.data_format] else 1
-        if x.ndim < 2 or x.shape[channel] != self.num_channels:
-            raise ShapeError(
-                f"{self!r} got input of shape {x.shape}; expected {self.num_channels} channels, "
-                f"{self.data_format}.",
-                "build it with the num_channels and data_format of the input.",
-            )
+        channel = given.channel_axis(self, x, self.data_format, self.num_channels)
         axes = given.resolved_axes(self, x, self.axis)
         scale, offset = affine.choose(self, x, scale, offset, channel_axis=channel)
         return F.group_normalize(x, self.groups, channel, axes, self.eps, scale, offset)

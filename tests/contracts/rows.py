@@ -60,6 +60,7 @@ def array_function(
     /,
     *args: Any,
     without: Mapping[str, str] = {},
+    slow: bool = False,
     **options: Any,
 ) -> Case:
     """Returns the row of a function: called with the drawn arrays, then `args` and `options`."""
@@ -68,4 +69,4 @@ def array_function(
         function = operator.attrgetter(name)(pax)
         return pax.Lambda(lambda *arrays: function(*arrays, *args, **options))
 
-    return Case(name, variant, make, draw, without=without)
+    return Case(name, variant, make, draw, without=without, slow=slow)

@@ -62,18 +62,21 @@ def test_the_formula(way: str, axes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("channel_axis", [1, -1])
 def test_groups_are_runs_of_neighbouring_channels(channel_axis: int) -> None:
     x = normal(2, 6, 5, 6)
-    parts = np.split(x, 3, axis=channel_axis)
     grouped = jax.jit(group_normalize, static_argnums=(1, 2, 3, 4))
-    for axes in [(1, 2, 3), (2,), (channel_axis % 4,), (0, 1, 2, 3)]:
+    of_channel = (channel_axis % 4,)
+    for groups, axes in [
+        *((3, axes) for axes in [(1, 2, 3), (2,), of_channel, (0, 1, 2, 3)]),
+        *((6, axes) for axes in [(1, 2, 3), of_channel, (0, 2)]),  # each channel by itself
+    ]:
         expected = np.concatenate(
             [
                 (part - part.mean(axes, keepdims=True))
                 / np.sqrt(part.var(axes, keepdims=True) + 1e-3)
-                for part in parts
+                for part in np.split(x, groups, axis=channel_axis)
             ],
             axis=channel_axis,
         )
-        y = grouped(jnp.asarray(x, jnp.float32), 3, channel_axis, axes, 1e-3)
+        y = grouped(jnp.asarray(x, jnp.float32), groups, channel_axis, axes, 1e-3)
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -23,6 +23,11 @@ BAD: dict[str, Callable[[], Any]] = {
     "BatchNorm2D": lambda: pax.BatchNorm2D(3, decay_rate=2.0),
     "LayerNorm": lambda: pax.LayerNorm(3, "time", True, True),
     "GroupNorm": lambda: pax.GroupNorm(2, 3),
+    "BatchNorm3D": lambda: pax.BatchNorm3D(3, data_format="NHWC"),
+    "RMSNorm": lambda: pax.RMSNorm(3, scale_init="ones"),  # type: ignore[arg-type]
+    "InstanceNorm": lambda: pax.InstanceNorm(0),
+    "LocalResponseNorm": lambda: pax.LocalResponseNorm(5, k=0.0),
+    "GRN": lambda: pax.GRN(3, data_format="NHWC"),
     "VanillaRNN": lambda: pax.VanillaRNN(-1, 3),
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]

@@ -18,6 +18,8 @@ FORMATS = {
     "NCW": (pax.BatchNorm1D, (1, 3, 1)),
     "NHWC": (pax.BatchNorm2D, (1, 1, 1, 3)),
     "NCHW": (pax.BatchNorm2D, (1, 3, 1, 1)),
+    "NDHWC": (pax.BatchNorm3D, (1, 1, 1, 1, 3)),
+    "NCDHW": (pax.BatchNorm3D, (1, 3, 1, 1, 1)),
 }
 
 
@@ -154,6 +156,14 @@ EPS = ("a positive number", "set eps to a positive number.")
     argument("eps", float("inf"), *EPS),
     argument("eps", "1e-5", *EPS),
     argument("data_format", "NHWC", "one of 'NWC', 'NCW'", "write data_format='NWC'."),
+    Bad(
+        lambda: pax.BatchNorm3D(3),
+        pax.ShapeError,
+        "BatchNorm3D(num_channels=3, create_scale=True, create_offset=True, decay_rate=0.9, "
+        "data_format=NDHWC) got input of shape (4, 5, 5, 3); expected NDHWC, (N, D, H, W, 3).",
+        "add the batch axis with x[None].",
+        (np.zeros((4, 5, 5, 3), np.float32),),
+    ),
     Bad(
         lambda: pax.BatchNorm2D(3, "ones"),  # type: ignore[arg-type]
         pax.ArgumentError,

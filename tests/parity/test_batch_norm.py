@@ -15,8 +15,8 @@ import torch
 import pax
 from tests.parity.compare import Reference, assert_close, assert_like_torch, normal
 
-LAYERS: list[Callable[..., pax.Module]] = [pax.BatchNorm1D, pax.BatchNorm2D]
-FORMATS = [("NWC", "NCW"), ("NHWC", "NCHW")]
+LAYERS: list[Callable[..., pax.Module]] = [pax.BatchNorm1D, pax.BatchNorm2D, pax.BatchNorm3D]
+FORMATS = [("NWC", "NCW"), ("NHWC", "NCHW"), ("NDHWC", "NCDHW")]
 ALL = pytest.mark.parametrize(
     ("n", "data_format"), [(n + 1, name) for n, names in enumerate(FORMATS) for name in names]
 )
@@ -24,7 +24,7 @@ ALL = pytest.mark.parametrize(
 
 def shape_of(n: int, data_format: str) -> tuple[int, ...]:
     """Returns the shape of a batch with four channels."""
-    space = (5, 2)[:n]
+    space = (5, 2, 3)[:n]
     return (3, *space, 4) if data_format.endswith("C") else (3, 4, *space)
 
 
