@@ -8,6 +8,7 @@ from pax import nets as nets
 from pax import optim as optim
 from pax import precision as precision
 from pax import show as show
+from pax import testing as testing
 from pax import utils as utils
 from pax._core import ArgumentError as ArgumentError
 from pax._core import CallError as CallError

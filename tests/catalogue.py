@@ -234,5 +234,8 @@ NOT_LAYERS = """
     experimental.apply_scaled_gradients optim.GradientNormState optim.Optimizer
     optim.apply_gradients optim.record_gradient_norm
     TrainState build_train_step use_compilation_cache explain_retrace RetraceWarning
+    testing.CheckError testing.assert_matches testing.check_dtypes testing.check_gradients
+    testing.check_jit testing.check_layer testing.check_purity testing.check_pytree
+    testing.check_vmap testing.in_torch
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

@@ -14,6 +14,14 @@ import numpy as np
 import pytest
 
 import pax
+from pax.testing.calls import cast as cast
+from pax.testing.calls import on_host as on_host
+from pax.testing.calls import run
+from pax.testing.calls import stack as stack
+from pax.testing.calls import weighted_sum as weighted_sum
+from pax.testing.close import check_close
+from pax.testing.close import is_floating as is_floating
+from pax.testing.close import paths as paths
 
 #: Draws the arguments of one call: `draw(generator, dtype, batch_size) -> (x, ...)`.
 Draw = Callable[[np.random.Generator, Any, int], tuple[Any, ...]]
@@ -131,10 +139,30 @@ def optimization(on: bool) -> Iterator[None]:
 
 
 @functools.cache
+def subject(case: Case) -> Any:
+    """Returns the module of a row as `pax.testing` takes it: one that is called."""
+    return built(case) if case.call is call_itself else _Called(built(case), case.call)
+
+
+class _Called(pax.Module):
+    """A module whose call is a method of another one."""
+
+    def __init__(self, module: pax.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.module = module
+        self.function = function
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.function(self.module, *inputs)
+
+
+@functools.cache
 def compiled(case: Case) -> Any:
     """Returns `case.apply` compiled as a user's: what everything else is compared with."""
+    # `run` is what the checks of `pax.testing` call: one compilation for them and for the others
+    call = run if case.call is call_itself else jax.jit(case.apply)
     with optimization(True):
-        return jax.jit(case.apply).lower(built(case), *case.inputs()).compile()
+        return call.lower(built(case), *case.inputs()).compile()
 
 
 @functools.cache
@@ -144,47 +172,14 @@ def compiled_gradient(case: Case) -> Any:
     return jax.jit(jax.value_and_grad(loss)).lower(floats).compile()
 
 
-def is_floating(x: Any) -> bool:
-    """Returns whether an array holds floating numbers."""
-    return jnp.issubdtype(x.dtype, jnp.floating)
-
-
-def on_host(fn: Callable[..., Any], *trees: Any) -> Any:
-    """Maps `fn` over trees in NumPy, which compiles nothing."""
-    return jax.tree.map(lambda *xs: jax.device_put(fn(*map(np.asarray, xs))), *trees)
-
-
-def cast(tree: Any, dtype: Any) -> Any:
-    """Returns the tree with its floating arrays in another dtype."""
-    return on_host(lambda x: x.astype(dtype) if is_floating(x) else x, tree)
-
-
-def stack(trees: Sequence[Any]) -> Any:
-    """Returns trees as one, with a new first axis."""
-    return on_host(lambda *xs: np.stack(xs), *trees)
-
-
 def unstack(tree: Any, n: int) -> list[Any]:
     """Returns the parts of a tree along the first axis."""
     return [on_host(lambda x, i=i: x[i], tree) for i in range(n)]
 
 
-def paths(tree: Any) -> list[str]:
-    """Returns the dotted paths of the leaves."""
-    found = jax.tree_util.tree_leaves_with_path(tree)
-    return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in found]
-
-
 def assert_same(found: Any, expected: Any, tolerance: float = 0.0) -> None:
     """Fails unless two trees have one structure, dtypes, shapes, and values this close."""
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for path, x, y in zip(
-        paths(found), jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
-    ):
-        assert (x.shape, x.dtype) == (y.shape, y.dtype), path
-        exact = tolerance == 0.0 or not is_floating(x)
-        close = dict(rtol=0, atol=0) if exact else dict(rtol=tolerance, atol=tolerance)
-        np.testing.assert_allclose(_wide(x), _wide(y), **close, err_msg=path)
+    check_close("a contract", "mend the layer.", found, expected, tolerance)
 
 
 def assert_finite(tree: Any) -> None:
@@ -213,13 +208,3 @@ def loss_of(case: Case, module: Any, inputs: Any) -> tuple[list[Any], Callable[.
         return weighted_sum(case.apply(module | parameters, *xs)[1])
 
     return [x for f, x in zip(floating, leaves, strict=True) if f], loss
-
-
-def weighted_sum(tree: Any) -> Any:
-    """Returns the sum of the floating numbers of a tree, each times its own random weight."""
-    total: Any = 0.0
-    for i, x in enumerate(filter(is_floating, jax.tree.leaves(tree))):
-        x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-        weights = np.random.default_rng([i, 1]).standard_normal(x.shape).astype(x.dtype)
-        total = total + (x * weights).sum()
-    return total

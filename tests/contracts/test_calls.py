@@ -22,28 +22,19 @@ from tests.contracts.case import (
     on_host,
     over,
     paths,
+    subject,
 )
 
 
 @over(LAYERS + FUNCTIONS)
 def test_compiled_equals_eager(case: Case) -> None:
-    module, inputs = built(case), case.inputs()
-    found = compiled(case)(module, *inputs)
-    assert_same(found, case.apply(module, *inputs), case.tolerance)
-    assert_finite(found)
+    assert_finite(compiled(case)(built(case), *case.inputs()))
+    pax.testing.check_jit(subject(case), case.inputs(), case.tolerance)
 
 
 @over(LAYERS)
 def test_the_modules_of_the_caller_stay_as_they_are(case: Case) -> None:
-    module, inputs = built(case), case.inputs()
-    leaves, treedef = jax.tree.flatten(module)
-    values = [np.array(x) for x in leaves]
-    jax.eval_shape(lambda: case.apply(module, *inputs))  # a leak would leave tracers behind
-    after, treedef_after = jax.tree.flatten(module)
-    assert treedef == treedef_after
-    for x, y, value in zip(leaves, after, values, strict=True):
-        assert x is y
-        np.testing.assert_array_equal(x, value)
+    pax.testing.check_purity(subject(case), case.inputs())
 
 
 @over(LAYERS)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import pax
 from tests.catalogue import LAYERS
@@ -15,43 +12,17 @@ from tests.contracts.case import (
     Case,
     assert_same,
     built,
-    cast,
     compiled,
-    loss_of,
     one_of_each,
     over,
+    subject,
     weighted_sum,
 )
-
-#: Step of the finite differences. Their error is about step^4, and 1e-16 / step by rounding.
-STEP = 3e-4
 
 
 @over(LAYERS + FUNCTIONS, "gradient", "smooth")
 def test_gradients_are_finite_differences(case: Case) -> None:
-    module = built(case)
-    with jax.enable_x64(True):
-        inputs = case.inputs(dtype=np.float64)
-        floats, loss = loss_of(case, cast(module, np.float64), inputs)
-        shapes = [x.shape for x in floats]
-        at = np.concatenate([np.ravel(x) for x in floats])
-        offsets = STEP * np.eye(at.size)
-
-        def of_vector(vector: jax.Array) -> jax.Array:
-            parts = jnp.split(vector, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
-            return loss([x.reshape(s) for x, s in zip(parts, shapes, strict=True)])
-
-        @jax.jit
-        def run(at: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return jax.grad(of_vector)(at), jax.lax.map(of_vector, points)
-
-        points = at + np.concatenate([offsets, -offsets, 2 * offsets, -2 * offsets])
-        found, losses = jax.device_get(run(at, points))
-    forth, back, far_forth, far_back = np.split(losses, 4)
-    expected = (8 * (forth - back) - (far_forth - far_back)) / (12 * STEP)
-    assert found.dtype == np.float64
-    assert np.abs(expected).max() > 1e-3
-    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
+    pax.testing.check_gradients(subject(case), case.inputs())
 
 
 @over(one_of_each(LAYERS))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+import pax
 from tests.catalogue import LAYERS
 from tests.catalogue_functions import FUNCTIONS
 from tests.contracts.case import (
@@ -24,6 +25,7 @@ from tests.contracts.case import (
     over,
     paths,
     stack,
+    subject,
     unstack,
 )
 
@@ -46,9 +48,7 @@ def one_by_one(case: Case, modules: list[Any], inputs: Any) -> Any:
 
 @over([case for case in LAYERS + FUNCTIONS if case.inputs()])
 def test_vmap_over_inputs(case: Case) -> None:
-    module, inputs = built(case), stacked_inputs(case)
-    found = jax.jit(jax.vmap(case.apply, in_axes=(None, *(0 for _ in inputs))))(module, *inputs)
-    assert_same(found, one_by_one(case, [module] * N, inputs), case.tolerance)
+    pax.testing.check_vmap(subject(case), case.inputs(), case.tolerance)
 
 
 @own_keys

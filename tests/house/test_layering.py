@@ -34,6 +34,7 @@ FLOORS = {
     "io": 2,
     "host_memory": 2,
     "show": 2,
+    "testing": 2,
     "_core": 1,
 }
 
@@ -48,6 +49,7 @@ LATE_IMPORTS = {
     ("pax._core.jax_compat._trace_state_getter", "jax.extend.core"),
     ("pax._core.jax_compat.define_prng", "jax.extend.random"),
     ("pax.optim.gradient_norm.record_gradient_norm", "optax"),
+    ("pax.testing.references._in_torch", "torch"),
 }
 
 

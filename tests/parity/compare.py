@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
 
 import pax
 
@@ -36,7 +35,7 @@ def assert_like_torch(
     call: Callable[..., Any] = call_itself,
 ) -> None:
     """Fails unless a layer equals a reference of torch tensors, its gradients too."""
-    _assert_like(_run_torch, make, inputs, reference, call)
+    _assert_like(make, inputs, pax.testing.in_torch(_renamed(reference)), call)
 
 
 def assert_like_jax(
@@ -46,7 +45,7 @@ def assert_like_jax(
     call: Callable[..., Any] = call_itself,
 ) -> None:
     """Fails unless a layer equals a reference of JAX arrays, its gradients too."""
-    _assert_like(_run_jax, make, inputs, reference, call)
+    _assert_like(make, inputs, _renamed(reference), call)
 
 
 def assert_close(found: Any, expected: Any, tolerance: float = TOLERANCE) -> None:
@@ -77,48 +76,33 @@ def named_parameters(module: Any) -> dict[str, np.ndarray]:
     }
 
 
+class _Called(pax.Module):
+    """A layer that is called in a way of its own."""
+
+    def __init__(self, layer: pax.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.function = function
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.function(self.layer, *inputs)
+
+
+def _renamed(reference: Reference) -> Reference:
+    """Returns the reference for a layer inside `_Called`."""
+
+    def run(parameters: dict[str, Any], *inputs: Any) -> Any:
+        return reference({k.removeprefix("layer."): v for k, v in parameters.items()}, *inputs)
+
+    return run
+
+
 def _assert_like(
-    run: Callable[..., Any],
     make: Callable[[], pax.Module],
     inputs: Sequence[np.ndarray],
     reference: Reference,
     call: Callable[..., Any],
 ) -> None:
     with jax.enable_x64(True):
-        module = randomized(make())
-        parameters = named_parameters(module)
-        structure = jax.tree.structure(module.parameters())
-
-        def layer(parameters: dict[str, Any], *inputs: Any) -> Any:
-            leaves = [parameters[name] for name in names]
-            return call(module.update_parameters(structure.unflatten(leaves)), *inputs)
-
-        names = list(parameters)
-        found = _run_jax(layer, parameters, inputs)
-        assert_close(found, run(reference, parameters, inputs))
-
-
-def _run_jax(function: Reference, parameters: dict[str, Any], inputs: Sequence[Any]) -> Any:
-    """Returns the outputs, and the gradients for parameters and inputs."""
-
-    @jax.jit
-    def run(*arguments: Any) -> Any:
-        outputs, pull = jax.vjp(function, *arguments)
-        return outputs, pull(jax.tree.map(lambda y: normal(*y.shape, seed=7), outputs))
-
-    outputs, (parameters, *inputs) = run(parameters, *map(jnp.asarray, inputs))
-    return outputs, parameters, inputs
-
-
-def _run_torch(function: Reference, parameters: dict[str, Any], inputs: Sequence[Any]) -> Any:
-    """Returns the outputs, and the gradients for parameters and inputs."""
-    tensors, *xs = jax.tree.map(_variable, (parameters, *inputs))
-    outputs = function(tensors, *xs)
-    for y in jax.tree.leaves(outputs):
-        y.backward(torch.from_numpy(normal(*y.shape, seed=7)), retain_graph=True)
-    values = jax.tree.map(lambda y: y.detach().numpy(), outputs)
-    return values, *jax.tree.map(lambda x: x.grad.numpy(), (tensors, xs))
-
-
-def _variable(x: Any) -> torch.Tensor:
-    return torch.tensor(np.asarray(x), requires_grad=True)
+        layer = _Called(make(), call)
+    pax.testing.assert_matches(layer, reference, tuple(inputs), TOLERANCE)
