@@ -48,6 +48,7 @@ from pax.nn import GRN as GRN
 from pax.nn import GRU as GRU
 from pax.nn import LSTM as LSTM
 from pax.nn import RNN as RNN
+from pax.nn import AlphaDropout as AlphaDropout
 from pax.nn import BatchNorm1D as BatchNorm1D
 from pax.nn import BatchNorm2D as BatchNorm2D
 from pax.nn import BatchNorm3D as BatchNorm3D
@@ -55,8 +56,11 @@ from pax.nn import Conv1D as Conv1D
 from pax.nn import Conv1DTranspose as Conv1DTranspose
 from pax.nn import Conv2D as Conv2D
 from pax.nn import Conv2DTranspose as Conv2DTranspose
+from pax.nn import DropBlock as DropBlock
 from pax.nn import Dropout as Dropout
+from pax.nn import DropPath as DropPath
 from pax.nn import Embed as Embed
+from pax.nn import GaussianNoise as GaussianNoise
 from pax.nn import GroupNorm as GroupNorm
 from pax.nn import GRUState as GRUState
 from pax.nn import Identity as Identity
@@ -70,6 +74,7 @@ from pax.nn import MultiHeadAttention as MultiHeadAttention
 from pax.nn import RMSNorm as RMSNorm
 from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential
+from pax.nn import SpatialDropout as SpatialDropout
 from pax.nn import Stack as Stack
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 
 import pax
+from tests.catalogue_dense import DENSE, INITS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
+from tests.catalogue_regularization import REGULARISERS
 from tests.catalogue_sequences import SEQUENCES
 from tests.contracts.case import Case
 from tests.contracts.draws import (
@@ -31,21 +33,6 @@ from tests.contracts.rows import (
     WHOLE_BATCH,
     row,
 )
-
-INITS = {"w_init": pax.initializers.normal(0.3), "b_init": pax.initializers.uniform(0.3)}
-
-linear = functools.partial(row, "Linear", without=WEIGHTS)
-embed = functools.partial(row, "Embed", without=WEIGHTS | INTEGERS)
-
-DENSE = [
-    linear("", (3, 4), normal(3), "weight bias"),
-    linear("time axis", (3, 4), normal(2, 3), "weight bias", name="fc"),
-    linear("no bias", (3, 4), normal(3), "weight", with_bias=False),
-    linear("own initializers", (3, 4), normal(3), "weight bias", **INITS),
-    linear("one vector", (3, 4), unbatched(3), "weight bias", without=WEIGHTS | NO_BATCH),
-    embed("", (5, 3), integers(5, 2), "weight"),
-    embed("own initializer", (5, 3, INITS["w_init"]), integers(5), "weight", name="tokens"),
-]
 
 
 def convolutions(n: int) -> list[Case]:
@@ -102,15 +89,10 @@ ATTENTION = [
     attention("mask [B, H, T, S]", (2, 3, 1.0), arguments(QUERY_KEY_VALUE, MASK_HTS), PROJECTIONS),
 ]
 
-dropout = functools.partial(row, "Dropout", without=DOES_NOTHING)
 average = functools.partial(row, "EMA", changes=True, without=NO_BATCH)
 rng_seq = functools.partial(row, "RngSeq", changes=True)
 identity = functools.partial(row, "Identity", without=DOES_NOTHING)
 function = functools.partial(row, "Lambda")
-MASK = {
-    "rows": "the mask of dropped elements is drawn for the whole input",
-    "huge": "what is kept grows beyond float16",
-}
 NO_CALL = {
     "gradient": "keys are integers",
     "still": "the stream goes on in every mode",
@@ -129,9 +111,6 @@ def two_keys(module: Any) -> Any:
 
 
 SMALL = [
-    dropout("", (0.4,), normal(5), "", "rng_key", changes=True, without=MASK),
-    dropout("eval", (0.4,), normal(5), "", "rng_key", evaluate=True),
-    dropout("rate 0", (0.0,), normal(5), "", "rng_key", name="drop"),
     average("", (FIRST, 0.9), unbatched(3), "", "averages"),
     average("debias", (FIRST, 0.9, True), unbatched(3), "", "averages debias"),
     average("tree", ({"a": FIRST, "b": [0.0]}, 0.9), TREE, "", "averages.a averages.b.0"),
@@ -212,6 +191,7 @@ LAYERS = [
     *RECURRENT,
     *SEQUENCES,
     *ATTENTION,
+    *REGULARISERS,
     *SMALL,
     *NETWORKS,
     *NETS,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pax
-from tests.catalogue import MASK, MASK_TS
+from tests.catalogue import MASK_TS
 from tests.catalogue_normalization import NORM_FUNCTIONS
-from tests.contracts.case import Case
-from tests.contracts.draws import arguments, integers, normal, random_key, unbatched
+from tests.catalogue_regularization import RANDOM_FUNCTIONS
+from tests.contracts.draws import arguments, integers, normal, unbatched
 from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, array_function
 
 CONV: dict[str, Any] = {"padding": "SAME", "data_format": "NWC"}
@@ -24,13 +24,7 @@ FUNCTIONS = [
     array_function("avg_pool", "VALID, no channels", normal(4, 3), 2, 1, "VALID", None),
     array_function("max_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
     array_function("max_pool", "VALID, channels first", normal(2, 4, 3), 2, 1, "VALID", 1),
-    Case(
-        "dropout",
-        "",
-        lambda key: pax.Lambda(lambda rng_key, x: pax.dropout(rng_key, 0.3, x)),
-        arguments(random_key(), normal(4)),
-        without=MASK,
-    ),
+    *RANDOM_FUNCTIONS,
     array_function("functional.linear", "", MATRIX, without=SHARED_WEIGHT),
     array_function("functional.embed", "", TABLE, without=SHARED_ARGUMENT),
     array_function("functional.conv", "", KERNEL, **CONV, without=SHARED_WEIGHT),

@@ -6,8 +6,13 @@ from pax.functional.attention_choice import AttentionChoice as AttentionChoice
 from pax.functional.convolution import conv as conv
 from pax.functional.convolution_transpose import conv_transpose as conv_transpose
 from pax.functional.dense import linear as linear
+from pax.functional.drop_block import drop_block as drop_block
+from pax.functional.dropout import alpha_dropout as alpha_dropout
+from pax.functional.dropout import drop_path as drop_path
 from pax.functional.dropout import dropout as dropout
+from pax.functional.dropout import spatial_dropout as spatial_dropout
 from pax.functional.embedding import embed as embed
+from pax.functional.noise import gaussian_noise as gaussian_noise
 from pax.functional.normalization import batch_normalize as batch_normalize
 from pax.functional.normalization import group_normalize as group_normalize
 from pax.functional.normalization import layer_normalize as layer_normalize

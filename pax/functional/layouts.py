@@ -77,3 +77,22 @@ def add_bias(y: Array, bias: Array | None, data_format: str) -> Array:
     if bias is None:
         return y
     return y + bias.reshape([-1 if letter == "C" else 1 for letter in data_format])
+
+
+def channel_axis(function: str, x: Array, data_format: str, spatial: int = 0) -> int:
+    """Returns the channel axis of x in a format of any rank, with at least so many axes of space.
+
+    "N...C" has the channels last, "NC..." after the batch.
+    """
+    if data_format not in ("N...C", "NC..."):
+        raise ArgumentError(
+            f"{function} got data_format={data_format!r}; expected 'N...C' or 'NC...'.",
+            "write data_format='N...C' where the channels are the last axis.",
+        )
+    if x.ndim < 2 + spatial:
+        names = {0: "a batch and a channel axis", 1: "batch, space and channel axes"}[spatial]
+        raise ShapeError(
+            f"{function} got x of shape {x.shape}; expected {data_format} with {names}.",
+            "add the batch axis with x[None].",
+        )
+    return x.ndim - 1 if data_format == "N...C" else 1

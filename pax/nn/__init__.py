@@ -8,7 +8,11 @@ from pax.nn.convolution import Conv1D as Conv1D
 from pax.nn.convolution import Conv2D as Conv2D
 from pax.nn.convolution_transpose import Conv1DTranspose as Conv1DTranspose
 from pax.nn.convolution_transpose import Conv2DTranspose as Conv2DTranspose
+from pax.nn.drop_block import DropBlock as DropBlock
+from pax.nn.dropout import AlphaDropout as AlphaDropout
 from pax.nn.dropout import Dropout as Dropout
+from pax.nn.dropout import DropPath as DropPath
+from pax.nn.dropout import SpatialDropout as SpatialDropout
 from pax.nn.ema import EMA as EMA
 from pax.nn.embed import Embed as Embed
 from pax.nn.group_norm import GroupNorm as GroupNorm
@@ -21,6 +25,7 @@ from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
+from pax.nn.noise import GaussianNoise as GaussianNoise
 from pax.nn.response_norm import GRN as GRN
 from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm
 from pax.nn.rms_norm import RMSNorm as RMSNorm

@@ -14,6 +14,11 @@ import pax
 BAD: dict[str, Callable[[], Any]] = {
     "Linear": lambda: pax.Linear(0, 3),
     "Dropout": lambda: pax.Dropout(1.5),
+    "DropPath": lambda: pax.DropPath(1.5),
+    "SpatialDropout": lambda: pax.SpatialDropout(0.5, data_format="NHWC"),
+    "AlphaDropout": lambda: pax.AlphaDropout(-1),
+    "DropBlock": lambda: pax.DropBlock(0.1, 0),
+    "GaussianNoise": lambda: pax.GaussianNoise(-0.1),
     "Embed": lambda: pax.Embed(3, 0),
     "Conv1D": lambda: pax.Conv1D(2, 3, 3, data_format="NHWC"),
     "Conv2D": lambda: pax.Conv2D(3, 4, 3, feature_group_count=2),
