@@ -88,10 +88,10 @@ def global_response_normalize(
         ShapeError: if scale or offset does not broadcast, or there is no entry to sum over.
         DtypeError: if x is not floating.
     Example:
-        >>> x = jnp.array([[[3.0, 0.0], [4.0, 1.0]]])  # norms 5 and 1, of mean 3
-        >>> print(pax.functional.global_response_normalize(x, [1], -1, eps=0.0).round(2))
-        [[[ 8.    0.  ]
-          [10.67  1.33]]]
+        >>> x = jnp.array([[[3.0, 0.0], [4.0, 5.0]]])  # both norms are 5
+        >>> print(pax.functional.global_response_normalize(x, [1], -1, eps=0.0))
+        [[[ 6.  0.]
+          [ 8. 10.]]]
     Source: Woo et al., "ConvNeXt V2: co-designing and scaling ConvNets with masked autoencoders",
         2023 (arXiv 2301.00808).
     """

@@ -26,9 +26,9 @@ class LocalResponseNorm(Module):
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
     Example:
-        >>> norm = pax.LocalResponseNorm(2, alpha=2.0, beta=0.5, k=1e-6)
-        >>> print(norm(jnp.array([[3.0, 4.0, 0.0]])).round(2))
-        [[1.  0.8 0. ]]
+        >>> norm = pax.LocalResponseNorm(2, alpha=2.0, beta=1.0, k=7.0)
+        >>> norm(jnp.array([[3.0, 4.0, 0.0]])).tolist()  # divided by 7 + 9, 7 + 25, 7 + 16
+        [[0.1875, 0.125, 0.0]]
     Source: Krizhevsky et al., "ImageNet classification with deep convolutional neural networks",
         2012, where the sum is not divided by size.
     """
@@ -102,9 +102,9 @@ class GRN(ParameterModule):
         ArgumentError: if an argument cannot be right; it is named.
     Example:
         >>> norm = pax.GRN(2).replace(scale=jnp.ones(2))
-        >>> print(norm(jnp.array([[[3.0, 0.0], [4.0, 1.0]]])).round(2))  # norms 5 and 1, of mean 3
-        [[[ 8.    0.  ]
-          [10.67  1.33]]]
+        >>> print(norm(jnp.array([[[3.0, 0.0], [4.0, 5.0]]])).round(2))  # both norms are 5
+        [[[ 6.  0.]
+          [ 8. 10.]]]
     Source: Woo et al., "ConvNeXt V2: co-designing and scaling ConvNets with masked autoencoders",
         2023 (arXiv 2301.00808).
     """

@@ -29,9 +29,9 @@ class RMSNorm(ParameterModule):
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
     Example:
-        >>> print(pax.RMSNorm(2)(jnp.array([[1.0, 7.0], [-5.0, 5.0]])).round(2))
-        [[ 0.2  1.4]
-         [-1.   1. ]]
+        >>> print(pax.RMSNorm(2)(jnp.array([[3.0, 3.0], [-5.0, 5.0]])).round(2))
+        [[ 1.  1.]
+         [-1.  1.]]
     Source: Zhang and Sennrich, "Root mean square layer normalization", 2019 (arXiv 1910.07467).
     """
 
