@@ -1,5 +1,7 @@
 """The face of the ready networks: whole models, made of what every program can import."""
 
+from pax.nets.dcgan import DCGANDiscriminator as DCGANDiscriminator
+from pax.nets.dcgan import DCGANGenerator as DCGANGenerator
 from pax.nets.resnet import ResNet as ResNet
 from pax.nets.resnet_sizes import ResNet18 as ResNet18
 from pax.nets.resnet_sizes import ResNet34 as ResNet34

@@ -14,11 +14,11 @@ import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ArgumentError, Module, arguments
 from pax.nets import keys, per_group
-from pax.nets.resnet_blocks import NARROWING, BlockGroup, BlockShape, Parts
+from pax.nets.parts import FORMATS, Parts
+from pax.nets.resnet_blocks import NARROWING, BlockGroup, BlockShape
 from pax.nn import BatchNorm2D, Conv2D, Linear
 
 STEM_CHANNELS = 64
-FORMATS = ("NCHW", "NHWC")
 BN_ARGUMENTS = ("create_scale", "create_offset", "decay_rate", "eps")
 
 

@@ -1,0 +1,202 @@
+"""Trains a network beside its statement in torch, from the same random arrays.
+
+The statement gives its layers the names that they have in `pax`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+from torch import nn
+
+import pax
+from tests.contracts.case import is_floating, optimization, paths
+from tests.parity.compare import normal
+
+STEPS, MOMENTUM = 3, 0.9
+TOLERANCE = 1e-10
+
+#: The weights that a network draws; everything else starts as a constant.
+DRAWN = ("weight",)
+
+
+class Slot(NamedTuple):
+    """A tensor of torch as a view in the layout of `pax`, but for the order of a kernel."""
+
+    view: torch.Tensor
+    is_flipped: bool = False
+
+    def read(self) -> np.ndarray:
+        return (self.view.flip(0, 1) if self.is_flipped else self.view).numpy(force=True).copy()
+
+    def write(self, value: np.ndarray) -> None:
+        assert self.view.shape == value.shape
+        new = torch.tensor(value)
+        self.view.data.copy_(new.flip(0, 1) if self.is_flipped else new)
+
+
+def slots(net: nn.Module, data_format: str = "NCHW") -> dict[str, Slot]:
+    """Returns the floating tensors of a network by their path in `pax`."""
+    found = {
+        f"{path}.{name}".lstrip("."): slot
+        for path, layer in net.named_modules()
+        for name, slot in _slots_of(layer, data_format)
+    }
+    floats = [x for x in net.state_dict().values() if x.is_floating_point()]
+    assert sum(slot.view.numel() for slot in found.values()) == sum(x.numel() for x in floats)
+    return found
+
+
+def _slots_of(layer: nn.Module, data_format: str) -> Iterator[tuple[str, Slot]]:
+    own = dict(layer.named_parameters(recurse=False))
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        is_flipped = isinstance(layer, nn.ConvTranspose2d)
+        yield "weight", Slot(own.pop("weight").permute(2, 3, 1, 0), is_flipped)
+    elif isinstance(layer, nn.Linear):
+        yield "weight", Slot(own.pop("weight").T)
+    elif isinstance(layer, nn.BatchNorm2d):
+        shape = [-1 if axis == "C" else 1 for axis in data_format]
+        yield "scale", Slot(own.pop("weight").view(shape))
+        yield "offset", Slot(own.pop("bias").view(shape))
+        yield "ema_mean.averages", Slot(layer.running_mean.view(shape))
+        yield "ema_var.averages", Slot(layer.running_var.view(shape))
+        return
+    elif isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
+        yield "scale", Slot(own.pop("weight"))
+        yield "offset", Slot(own.pop("bias"))
+    for name, tensor in (*own.items(), *layer.named_buffers(recurse=False)):
+        yield name, Slot(tensor)
+
+
+def values(net: Any) -> dict[str, np.ndarray]:
+    """Returns the arrays that torch has too, by path."""
+    named = zip(paths(net), jax.tree.leaves(net), strict=True)
+    return {p: np.asarray(x) for p, x in named if is_floating(x) and not p.endswith("debias")}
+
+
+def randomized(net: Any, dtype: Any) -> Any:
+    """Returns a network with random numbers in what starts as a constant, in this dtype."""
+
+    def draw(seed: int, path: str, x: Any) -> Any:
+        if not is_floating(x) or path.endswith("debias"):
+            return x
+        value = np.asarray(x, np.float64)
+        if not path.endswith(DRAWN) or not value.any():
+            value = value + 0.1 * normal(*x.shape, seed=seed)
+        return jnp.asarray(value, dtype)
+
+    leaves, treedef = jax.tree.flatten(net)
+    return treedef.unflatten(map(draw, range(len(leaves)), paths(net), leaves))
+
+
+def moved(x: Any, data_format: str) -> Any:
+    """Returns images in the data format; anything else as it is."""
+    return np.moveaxis(x, 1, -1) if np.ndim(x) == 4 and data_format == "NHWC" else x
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _step(net: Any, state: Any, optimizer: Any, loss: Any, inputs: Any, target: Any) -> Any:
+    def loss_fn(net: Any) -> tuple[Any, Any]:
+        net, outputs = pax.purecall(net, *inputs)
+        return loss(outputs, target), net
+
+    (_, net), grads = pax.value_and_grad(loss_fn, has_aux=True)(net)
+    updates, state = optimizer.update(grads, state)
+    return net.update_parameters(optax.apply_updates(net.parameters(), updates)), state
+
+
+@jax.jit
+def _outputs(net: Any, *inputs: Any) -> Any:
+    return net.eval()(*inputs)
+
+
+def squares(outputs: Any, target: Any) -> Any:
+    """Returns the mean square of the distance, in either library."""
+    return ((outputs - target) ** 2).mean()
+
+
+def assert_same_outputs(
+    ours: Any, theirs: nn.Module, inputs: tuple[np.ndarray, ...], data_format: str, tolerance: float
+) -> Any:
+    """Fails unless both give the same in evaluation mode; returns what torch gives."""
+    found = _outputs(ours, *(moved(x, data_format) for x in inputs))
+    with torch.no_grad():
+        expected = theirs.eval()(*map(torch.tensor, inputs))
+    theirs.train()
+    expected = jax.tree.map(lambda y: y.numpy(), expected)
+    for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        y = moved(y, data_format)
+        assert x.shape == y.shape
+        assert x.dtype == y.dtype or not is_floating(x)
+        assert np.abs(y).max() > 0.01
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
+    return expected
+
+
+def assert_trains_like_torch(
+    ours: Any,
+    theirs: nn.Module,
+    draw: Callable[[int], tuple[np.ndarray, ...]],
+    *,
+    loss: Callable[[Any, Any], Any] = squares,
+    target: Callable[[int], np.ndarray] | None = None,
+    rate: float = 1e-2,
+    data_format: str = "NCHW",
+) -> None:
+    """Fails unless outputs, and all arrays after three steps, are the same in float64.
+
+    Args:
+        ours: a network.
+        theirs: its statement in torch.
+        draw: draws the inputs of a step from a seed; images are channels first.
+        loss: of the outputs and the target, in either library.
+        target: draws the target; by default random numbers of the shape of the outputs.
+        rate: the learning rate.
+        data_format: that of our network.
+    """
+    with jax.enable_x64(True), optimization(False):
+        ours, theirs = randomized(ours, np.float64), theirs.double()
+        start, tensors = values(ours), slots(theirs, data_format)
+        assert tensors.keys() == start.keys()
+        for path, slot in tensors.items():
+            slot.write(start[path])
+        outputs = assert_same_outputs(ours, theirs, draw(99), data_format, TOLERANCE)
+        target = target or (lambda seed: normal(*outputs.shape, seed=seed))
+        transformation = optax.sgd(rate, MOMENTUM)
+        state = transformation.init(ours.parameters())
+        optimizer = torch.optim.SGD(theirs.parameters(), rate, MOMENTUM)
+        for seed in range(STEPS):
+            inputs, wanted = draw(seed), target(seed)
+            given = tuple(moved(x, data_format) for x in inputs)
+            ours, state = _step(
+                ours, state, transformation, loss, given, moved(wanted, data_format)
+            )
+            optimizer.zero_grad()
+            loss(theirs(*map(torch.tensor, inputs)), torch.tensor(wanted)).backward()
+            optimizer.step()
+        found = values(ours)
+        for path, x in found.items():
+            y = tensors[path].read()
+            assert np.abs(x - y).max() <= TOLERANCE * max(1.0, np.abs(y).max()), path
+            assert np.abs(x - start[path]).max() > 1e-7, path
+        assert_same_outputs(ours, theirs, draw(99), data_format, TOLERANCE)
+
+
+def assert_same_in_float32(
+    ours: Any, theirs: nn.Module, inputs: tuple[np.ndarray, ...], tolerance: float = 1e-4
+) -> None:
+    """Fails unless both give the same in evaluation mode and float32."""
+    ours = randomized(ours, np.float32)
+    tensors = slots(theirs)
+    for path, value in values(ours).items():
+        tensors.pop(path).write(value)
+    assert not tensors
+    inputs = tuple(x.astype(np.float32) if is_floating(x) else x for x in inputs)
+    assert_same_outputs(ours, theirs, inputs, "NCHW", tolerance)
