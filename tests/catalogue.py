@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 import pax
 from tests.catalogue_dense import DENSE, INITS
+from tests.catalogue_image_nets import IMAGE_NETS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
 from tests.catalogue_regularization import REGULARISERS
@@ -195,6 +196,7 @@ LAYERS = [
     *SMALL,
     *NETWORKS,
     *NETS,
+    *IMAGE_NETS,
 ]
 
 

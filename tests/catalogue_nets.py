@@ -35,7 +35,7 @@ def resnet(key: Any, **options: Any) -> Any:
 
 
 def dense(*names: str) -> str:
-    """Returns the paths of the arrays of dense layers."""
+    """Returns the paths of the arrays of layers with weight and bias."""
     return " ".join(f"{name}.{array}" for name in names for array in ("weight", "bias"))
 
 

@@ -195,9 +195,7 @@ class DCGANDiscriminator(Module):
             for i, (before, after) in enumerate(zip(inputs, channels, strict=True))
         ]
         self.norms = [BatchNorm2D(c, data_format=data_format) for c in channels[1:]]
-        self.score = Linear(
-            SMALLEST**2 * channels[-1], 1, w_init=w_init, rng_key=next(layer_keys)
-        )
+        self.score = Linear(SMALLEST**2 * channels[-1], 1, w_init=w_init, rng_key=next(layer_keys))
 
     def __call__(self, x: Float[ArrayLike, "B *C_H_W"]) -> Float[Array, "B"]:
         """Scores images.

@@ -43,7 +43,7 @@ def row(
     """Returns the row of a layer, built from these arguments, and a key where it takes one."""
 
     def make(key: Any) -> pax.Module:
-        cls = getattr(pax, layer)
+        cls = operator.attrgetter(layer)(pax)
         keyed = {"rng_key": key} if "rng_key" in inspect.signature(cls).parameters else {}
         built = cls(*positional, **keyed | options)
         return built.eval() if evaluate else built

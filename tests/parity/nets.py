@@ -18,6 +18,7 @@ from torch import nn
 
 import pax
 from tests.contracts.case import is_floating, optimization, paths
+from tests.nn.run import called
 from tests.parity.compare import normal
 
 STEPS, MOMENTUM = 3, 0.9
@@ -103,18 +104,16 @@ def moved(x: Any, data_format: str) -> Any:
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _step(net: Any, state: Any, optimizer: Any, loss: Any, inputs: Any, target: Any) -> Any:
+    """Returns the network and the optimizer's state after a step, and the outputs before it."""
+
     def loss_fn(net: Any) -> tuple[Any, Any]:
         net, outputs = pax.purecall(net, *inputs)
-        return loss(outputs, target), net
+        return loss(outputs, target), (net, outputs)
 
-    (_, net), grads = pax.value_and_grad(loss_fn, has_aux=True)(net)
+    (_, (net, outputs)), grads = pax.value_and_grad(loss_fn, has_aux=True)(net)
     updates, state = optimizer.update(grads, state)
-    return net.update_parameters(optax.apply_updates(net.parameters(), updates)), state
-
-
-@jax.jit
-def _outputs(net: Any, *inputs: Any) -> Any:
-    return net.eval()(*inputs)
+    params = optax.apply_updates(net.parameters(), updates)
+    return net.update_parameters(params), state, outputs
 
 
 def squares(outputs: Any, target: Any) -> Any:
@@ -122,81 +121,74 @@ def squares(outputs: Any, target: Any) -> Any:
     return ((outputs - target) ** 2).mean()
 
 
-def assert_same_outputs(
-    ours: Any, theirs: nn.Module, inputs: tuple[np.ndarray, ...], data_format: str, tolerance: float
-) -> Any:
-    """Fails unless both give the same in evaluation mode; returns what torch gives."""
-    found = _outputs(ours, *(moved(x, data_format) for x in inputs))
-    with torch.no_grad():
-        expected = theirs.eval()(*map(torch.tensor, inputs))
-    theirs.train()
-    expected = jax.tree.map(lambda y: y.numpy(), expected)
-    for x, y in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        y = moved(y, data_format)
-        assert x.shape == y.shape
-        assert x.dtype == y.dtype or not is_floating(x)
-        assert np.abs(y).max() > 0.01
-        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
-    return expected
-
-
 def assert_trains_like_torch(
     ours: Any,
     theirs: nn.Module,
     draw: Callable[[int], tuple[np.ndarray, ...]],
+    target: Callable[[int], np.ndarray],
     *,
     loss: Callable[[Any, Any], Any] = squares,
-    target: Callable[[int], np.ndarray] | None = None,
     rate: float = 1e-2,
     data_format: str = "NCHW",
 ) -> None:
-    """Fails unless outputs, and all arrays after three steps, are the same in float64.
+    """Fails unless the outputs of three steps, and all arrays after them, are the same in float64.
 
     Args:
         ours: a network.
         theirs: its statement in torch.
         draw: draws the inputs of a step from a seed; images are channels first.
+        target: draws what the loss compares the outputs with.
         loss: of the outputs and the target, in either library.
-        target: draws the target; by default random numbers of the shape of the outputs.
         rate: the learning rate.
         data_format: that of our network.
     """
     with jax.enable_x64(True), optimization(False):
         ours, theirs = randomized(ours, np.float64), theirs.double()
-        start, tensors = values(ours), slots(theirs, data_format)
-        assert tensors.keys() == start.keys()
-        for path, slot in tensors.items():
-            slot.write(start[path])
-        outputs = assert_same_outputs(ours, theirs, draw(99), data_format, TOLERANCE)
-        target = target or (lambda seed: normal(*outputs.shape, seed=seed))
+        start = _copied(ours, theirs, data_format)
         transformation = optax.sgd(rate, MOMENTUM)
         state = transformation.init(ours.parameters())
         optimizer = torch.optim.SGD(theirs.parameters(), rate, MOMENTUM)
         for seed in range(STEPS):
             inputs, wanted = draw(seed), target(seed)
-            given = tuple(moved(x, data_format) for x in inputs)
-            ours, state = _step(
-                ours, state, transformation, loss, given, moved(wanted, data_format)
-            )
+            given = [tuple(moved(x, data_format) for x in xs) for xs in (inputs, (wanted,))]
+            ours, state, found = _step(ours, state, transformation, loss, given[0], *given[1])
             optimizer.zero_grad()
-            loss(theirs(*map(torch.tensor, inputs)), torch.tensor(wanted)).backward()
+            expected = theirs(*map(torch.tensor, inputs))
+            loss(expected, torch.tensor(wanted)).backward()
             optimizer.step()
-        found = values(ours)
-        for path, x in found.items():
+            _assert_same(found, expected, data_format, TOLERANCE)
+        tensors = slots(theirs, data_format)
+        for path, x in values(ours).items():
             y = tensors[path].read()
             assert np.abs(x - y).max() <= TOLERANCE * max(1.0, np.abs(y).max()), path
             assert np.abs(x - start[path]).max() > 1e-7, path
-        assert_same_outputs(ours, theirs, draw(99), data_format, TOLERANCE)
 
 
-def assert_same_in_float32(
-    ours: Any, theirs: nn.Module, inputs: tuple[np.ndarray, ...], tolerance: float = 1e-4
-) -> None:
+def assert_same_in_float32(ours: Any, theirs: nn.Module, *inputs: np.ndarray) -> None:
     """Fails unless both give the same in evaluation mode and float32."""
-    ours = randomized(ours, np.float32)
-    tensors = slots(theirs)
-    for path, value in values(ours).items():
-        tensors.pop(path).write(value)
-    assert not tensors
+    ours = randomized(ours, np.float32).eval()
+    _copied(ours, theirs, "NCHW")
     inputs = tuple(x.astype(np.float32) if is_floating(x) else x for x in inputs)
-    assert_same_outputs(ours, theirs, inputs, "NCHW", tolerance)
+    with torch.no_grad():
+        expected = theirs.eval()(*map(torch.tensor, inputs))
+    _assert_same(called(ours, *inputs), expected, "NCHW", 1e-4)
+
+
+def _copied(ours: Any, theirs: nn.Module, data_format: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of our network, which the other has from now on."""
+    arrays, tensors = values(ours), slots(theirs, data_format)
+    assert tensors.keys() == arrays.keys()
+    for path, slot in tensors.items():
+        slot.write(arrays[path])
+    return arrays
+
+
+def _assert_same(found: Any, expected: Any, data_format: str, tolerance: float) -> None:
+    """Fails unless outputs are equal; floating ones are not all small."""
+    expected = [y.numpy(force=True) for y in jax.tree.leaves(expected)]
+    for x, y in zip(jax.tree.leaves(found), expected, strict=True):
+        y = moved(y, data_format)
+        assert x.shape == y.shape
+        assert x.dtype == y.dtype or not is_floating(x)
+        assert np.abs(y).max() > 0.01
+        np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)

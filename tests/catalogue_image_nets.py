@@ -1,0 +1,92 @@
+"""The rows of the networks over images."""
+
+from __future__ import annotations
+
+import functools
+
+from tests.catalogue_nets import KINKS, averages, dense, norms
+from tests.contracts.draws import normal
+from tests.contracts.rows import WEIGHTS, WHOLE_BATCH, row
+
+STRAIGHT = {"smooth": "the gradient goes straight through, as if nothing were quantized"}
+LOSS = {"huge": "the loss is a square"}
+
+
+slow = functools.partial(row, without=WEIGHTS | KINKS, slow=True)
+in_batches = functools.partial(slow, changes=True, without=WEIGHTS | KINKS | WHOLE_BATCH)
+
+CODEBOOK = "averages.averages.counts averages.averages.sums"
+VQ_VAE = [
+    dense("encoder.convs.0", "encoder.convs.1"),
+    dense("encoder.blocks.0.conv1", "encoder.blocks.0.conv2", "encoder.last"),
+    dense("decoder.first", "decoder.blocks.0.conv1", "decoder.blocks.0.conv2"),
+    dense("decoder.convs.0", "decoder.convs.1"),
+]
+
+IMAGE_NETS = [
+    in_batches(
+        "nets.DCGANGenerator",
+        "",
+        (3, 2),
+        normal(3),
+        f"project.weight {norms('norms.0')} {dense('convs.0')}",
+        averages("norms.0"),
+        image_size=8,
+        base_channels=4,
+        data_format="NHWC",
+        name="generator",
+    ),
+    in_batches(
+        "nets.DCGANDiscriminator",
+        "",
+        (2,),
+        normal(16, 16, 2),
+        f"{dense('convs.0')} convs.1.weight {norms('norms.0')} {dense('score')}",
+        averages("norms.0"),
+        image_size=16,
+        base_channels=4,
+        data_format="NHWC",
+        name="discriminator",
+    ),
+    row(
+        "nets.VectorQuantizer",
+        "",
+        (4, 3),
+        normal(2, 3),
+        "",
+        CODEBOOK,
+        changes=True,
+        without=WEIGHTS | STRAIGHT | LOSS,
+        decay_rate=0.5,
+        name="codes",
+    ),
+    row(
+        "nets.VectorQuantizer",
+        "eval",
+        (4, 3),
+        normal(3),
+        "",
+        CODEBOOK,
+        evaluate=True,
+        without=WEIGHTS | STRAIGHT | LOSS,
+        slow=True,
+    ),
+    slow(
+        "nets.VQVAE",
+        "",
+        (2,),
+        normal(4, 8, 2),
+        " ".join(VQ_VAE),
+        " ".join(f"quantizer.{path}" for path in CODEBOOK.split()),
+        changes=True,
+        without=WEIGHTS | STRAIGHT | LOSS,
+        num_codes=4,
+        code_dim=3,
+        hidden_channels=4,
+        residual_channels=3,
+        num_blocks=1,
+        decay_rate=0.5,
+        data_format="NHWC",
+        name="codes",
+    ),
+]
