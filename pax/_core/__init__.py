@@ -19,6 +19,8 @@ from pax._core.errors import PurityError as PurityError
 from pax._core.errors import ShapeError as ShapeError
 from pax._core.errors import StructureError as StructureError
 from pax._core.flat import FlatTrees as FlatTrees
+from pax._core.forms import forms as forms
+from pax._core.forms import unlike as unlike
 from pax._core.frozen import same as same
 from pax._core.guard import is_sealed as is_sealed
 from pax._core.guard import may_change as may_change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,8 +13,8 @@ from jax.core import Tracer
 
 from pax._core.compare import all_differences
 from pax._core.errors import DtypeError, ShapeError, StructureError
+from pax._core.forms import forms, unlike
 from pax._core.partition import some
-from pax._core.tree import dotted
 
 
 def stack_modules(modules: Iterable[Any], count: int) -> Any:
@@ -30,7 +31,7 @@ def stack_modules(modules: Iterable[Any], count: int) -> Any:
     columns: list[_Column] = []
     for i, module in enumerate(modules):
         if i == 0:
-            first = jax.tree_util.tree_map(_form, module)
+            first = forms(module)
             columns = [_Column(x, count) for x in jax.tree_util.tree_leaves(module)]
         else:
             _check_alike(first, module, i)
@@ -91,13 +92,9 @@ class _Column:
         return self._rows if self._stays_numpy else jax.device_put(self._rows)
 
 
-def _form(x: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x))
-
-
 def _check_alike(first: Any, module: Any, i: int) -> None:
     """Raises unless a module has the structure, shapes and dtypes of the first."""
-    here = jax.tree_util.tree_map(_form, module)
+    here = forms(module)
     if jax.tree_util.tree_structure(here) != jax.tree_util.tree_structure(first):
         raise StructureError(
             f"stacked layers must have one structure; layer 0 against layer {i}: "
@@ -105,17 +102,11 @@ def _check_alike(first: Any, module: Any, i: int) -> None:
             "build all layers alike: functions defined once and outside, no names of their own, "
             "numbers that differ as arrays; or keep the layers in a list.",
         )
-    places = jax.tree_util.tree_leaves_with_path(first)
-    pairs = list(zip(places, jax.tree_util.tree_leaves(here), strict=True))
     for error, what in ((ShapeError, "shape"), (DtypeError, "dtype")):
-        unlike = [
-            f"`{dotted(path)}`: {getattr(x, what)} against {getattr(y, what)}"
-            for (path, x), y in pairs
-            if getattr(x, what) != getattr(y, what)
-        ]
-        if unlike:
+        found = unlike(first, here, operator.attrgetter(what))
+        if found:
             raise error(
                 f"stacked layers must have arrays of one {what}; layer 0 against layer {i}: "
-                f"{some(unlike)}.",
+                f"{some(found)}.",
                 "build all layers alike, or keep them in a list.",
             )

@@ -11,7 +11,7 @@ from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 
 import pax.functional as F
-from pax._core import CallError, Module, ShapeError, call_copy, note_part
+from pax._core import CallError, Module, ShapeError, call_copy, forms, note_part
 from pax.nn.lambda_module import Lambda
 from pax.nn.linear import Linear
 
@@ -64,10 +64,10 @@ def _step(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
     out = cell(state, x)
     if not isinstance(out, tuple) or len(out) != 2:
         raise CallError(
-            f"{cell!r} returned {jax.tree.map(_form, out)} from a step; expected a pair.",
+            f"{cell!r} returned {forms(out)} from a step; expected a pair.",
             "return the state after the step and the output: return state, y.",
         )
-    before, after = (jax.tree.map(_form, tree) for tree in (state, out[0]))
+    before, after = (forms(tree) for tree in (state, out[0]))
     if before != after:
         raise ShapeError(
             f"{cell!r} turned a state {before} into {after}; expected what it was.",
@@ -111,10 +111,6 @@ def _in_blocks(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
         return block(state, x)
     state, ys = jax.lax.scan(block, state, x.reshape(-1, size, *x.shape[1:]))
     return state, jax.tree.map(lambda y: y.reshape(steps, *y.shape[2:]), ys)
-
-
-def _form(x: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x))
 
 
 def _splits(cell: Any, x: Array) -> bool:

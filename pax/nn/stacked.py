@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from pax._core import (
     ArgumentError,
@@ -19,6 +17,7 @@ from pax._core import (
     assign_changed,
     call_copy,
     check_policy,
+    forms,
     is_tracing,
     key_or_next,
     may_change,
@@ -225,14 +224,11 @@ def _caller(stack: Stack, name: str) -> Callable[..., Any]:
 
 def _check_kept(stack: Stack, x: Any, y: Any) -> None:
     """Raises unless a layer's output can be the input of the next."""
-    forms = [
-        jax.tree_util.tree_map(lambda a: jax.ShapeDtypeStruct(np.shape(a), jnp.result_type(a)), t)
-        for t in (x, y)
-    ]
-    if forms[0] == forms[1]:
+    both = [forms(x), forms(y)]
+    if both[0] == both[1]:
         return
-    takes, gives = map(_shown, forms)
-    by_shape = [jax.tree_util.tree_map(operator.attrgetter("shape"), form) for form in forms]
+    takes, gives = map(_shown, both)
+    by_shape = [jax.tree_util.tree_map(operator.attrgetter("shape"), form) for form in both]
     if by_shape[0] != by_shape[1]:
         raise ShapeError(
             f"{stack!r}: a layer turned {takes} into {gives}; all layers of a stack work on one "

@@ -15,6 +15,7 @@ from pax._core import (
     all_differences,
     purecall,
     some,
+    unlike,
 )
 
 M = TypeVar("M", bound=Module)
@@ -92,18 +93,10 @@ def _check_same_form(params: Module, grads: Module) -> None:
             f"parameters against gradients: {all_differences(params, grads)}.",
             "compute the gradients of this very model: pax.grad(loss_fn)(model, ...).",
         )
-    pairs = zip(
-        jax.tree_util.tree_leaves_with_path(params), jax.tree_util.tree_leaves(grads), strict=True
-    )
-    unlike = [
-        f"`{jax.tree_util.keystr(path, simple=True, separator='.')}`: "
-        f"{jnp.shape(x)} against {jnp.shape(g)}"
-        for (path, x), g in pairs
-        if jnp.shape(x) != jnp.shape(g)
-    ]
-    if unlike:
+    found = unlike(params, grads, jnp.shape)
+    if found:
         raise ShapeError(
             "the gradients do not have the shapes of the model's parameters; "
-            f"parameters against gradients: {some(unlike)}.",
+            f"parameters against gradients: {some(found)}.",
             "average over batches and devices without changing the shape of a gradient.",
         )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pax._core import ArgumentError, Module, StateModule, StructureError, all_differences
+from pax._core import ArgumentError, Module, StateModule, StructureError, all_differences, forms
 
 #: What optax is written for; the caller may be stricter with code of his own.
 _promotion_of_optax = functools.partial(jax.numpy_dtype_promotion, "standard")
@@ -127,9 +127,7 @@ class _Form:
     """The structure of a tree, as a static value: JAX does not look inside at each step."""
 
     def __init__(self, tree: Any) -> None:
-        self.tree = jax.tree_util.tree_map(
-            lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), tree
-        )
+        self.tree = forms(tree)
 
     @property
     def treedef(self) -> Any:

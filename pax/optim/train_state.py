@@ -16,6 +16,7 @@ from pax._core import (
     StructureError,
     all_differences,
     some,
+    unlike,
 )
 from pax.optim.gradients import apply_gradients, check_modules
 from pax.optim.optimizer import Optimizer
@@ -185,20 +186,14 @@ def _checked(function: str, trees: dict[str, Any]) -> dict[str, Any]:
 def _check_same_form(old: Module, new: Module) -> None:
     """Raises unless the model keeps its structure, and its arrays their shapes and dtypes."""
     if jax.tree_util.tree_structure(old) != jax.tree_util.tree_structure(new):
-        unlike = all_differences(old, new)
+        differences = all_differences(old, new)
     else:
-        pairs = zip(
-            jax.tree_util.tree_leaves_with_path(old), jax.tree_util.tree_leaves(new), strict=True
-        )
-        found = [(path, _form(a), _form(b)) for (path, a), b in pairs if _form(a) != _form(b)]
+        found = unlike(old, new, _form)
         if not found:
             return
-        unlike = some([
-            f"`{jax.tree_util.keystr(path, simple=True, separator='.')}`: {a} against {b}"
-            for path, a, b in found
-        ])  # fmt: skip
+        differences = some(found)
     raise StructureError(
-        f"the model comes out of the step in another form; old against new: {unlike}.",
+        f"the model comes out of the step in another form; old against new: {differences}.",
         "let each array keep its shape and dtype; change modes and layers between two steps: "
         "state.replace(model=..., optimizer=...).",
     )
