@@ -56,6 +56,8 @@ from pax.nn import Conv1D as Conv1D
 from pax.nn import Conv1DTranspose as Conv1DTranspose
 from pax.nn import Conv2D as Conv2D
 from pax.nn import Conv2DTranspose as Conv2DTranspose
+from pax.nn import Conv3D as Conv3D
+from pax.nn import ConvND as ConvND
 from pax.nn import DropBlock as DropBlock
 from pax.nn import Dropout as Dropout
 from pax.nn import DropPath as DropPath

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import pax
+from tests.catalogue_convolution import CONVOLUTIONS
 from tests.catalogue_dense import DENSE, INITS
 from tests.catalogue_image_nets import IMAGE_NETS
 from tests.catalogue_nets import NETS
@@ -34,29 +35,6 @@ from tests.contracts.rows import (
     WHOLE_BATCH,
     row,
 )
-
-
-def convolutions(n: int) -> list[Case]:
-    """Returns the rows of the convolutions over `n` axes."""
-    conv = functools.partial(row, f"Conv{n}D", without=WEIGHTS)
-    transposed = functools.partial(row, f"Conv{n}DTranspose", without=WEIGHTS)
-    space, kernel, both = (5, 4)[:n], (3, 2)[:n], "weight bias"
-    first: dict[str, Any] = {"data_format": ("NCW", "NCHW")[n - 1]}
-    pairs: dict[str, Any] = {"padding": [(1, 0), (2, 1)][:n], "stride": (2, 1)[:n]}
-    bare: dict[str, Any] = {"padding": "VALID", "with_bias": False}
-    groups: dict[str, Any] = {"feature_group_count": 2, "name": "conv"}
-    features = (3, 2, kernel)
-    return [
-        conv("", features, normal(*space, 3), both),
-        conv("VALID, stride, no bias", features, normal(*space, 3), "weight", stride=2, **bare),
-        conv("channels first, rate", features, normal(3, *space), both, rate=2, **first),
-        conv("groups, pairs", (4, 2, kernel), normal(*space, 4), both, **groups, **pairs, **INITS),
-        transposed("", features, normal(*space, 3), both, stride=2, name="up"),
-        transposed("VALID, no bias", features, normal(*space, 3), "weight", **bare),
-        transposed("channels first", features, normal(3, *space), both, **first),
-        transposed("pairs", features, normal(*space, 3), both, **pairs, **INITS),
-    ]
-
 
 rnn = functools.partial(row, "VanillaRNN", without=WEIGHTS)
 gru = functools.partial(row, "GRU", without=WEIGHTS)
@@ -186,8 +164,7 @@ NETWORKS = [
 
 LAYERS = [
     *DENSE,
-    *convolutions(1),
-    *convolutions(2),
+    *CONVOLUTIONS,
     *NORMS,
     *RECURRENT,
     *SEQUENCES,

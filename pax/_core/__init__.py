@@ -7,6 +7,7 @@ from pax._core.compare import all_differences as all_differences
 from pax._core.compare import differences as differences
 from pax._core.crossing import assign_changed as assign_changed
 from pax._core.crossing import call_copy as call_copy
+from pax._core.data_format import with_letters as with_letters
 from pax._core.derived import plain_class as plain_class
 from pax._core.derived import with_class as with_class
 from pax._core.derived import wrapped_class as wrapped_class

@@ -115,16 +115,18 @@ def size_tuple(layer: str, name: str, value: Any, n: int) -> tuple[int, ...]:
     return tuple(map(operator.index, items))
 
 
-def padding(layer: str, value: Any, n: int) -> str | tuple[tuple[int, int], ...]:
-    """Returns a padding argument as "SAME", "VALID" or a tuple of pairs."""
+def padding(
+    layer: str, value: Any, n: int, names: Sequence[str] = ("SAME", "VALID")
+) -> str | tuple[tuple[int, int], ...]:
+    """Returns a padding argument as one of the names or a tuple of pairs."""
     if isinstance(value, str):
-        if value.upper() in ("SAME", "VALID"):
+        if value.upper() in names:
             return value.upper()
     elif isinstance(value, Sequence) and len(value) == n and all(map(_is_pair, value)):
         return tuple((operator.index(a), operator.index(b)) for a, b in value)
     raise ArgumentError(
-        f"{layer} got padding={value!r}; expected 'SAME', 'VALID' or {n} pairs of sizes "
-        "(before, after).",
+        f"{layer} got padding={value!r}; expected {', '.join(map(repr, names))} or {n} pairs of "
+        "sizes (before, after).",
         f"write padding='SAME' or padding={[(1, 1)] * n}.",
     )
 

@@ -54,7 +54,7 @@ def conv_transpose(
     Source: Dumoulin, Visin, "A guide to convolution arithmetic for deep learning", 2016
         (arXiv 1603.07285).
     """
-    x, weight, bias = operands("conv_transpose", x, weight, bias, data_format, "OI")
+    x, weight, bias, data_format = operands("conv_transpose", x, weight, bias, data_format, "OI")
     spatial = spatial_axes(data_format)
     stride = per_axis("conv_transpose", "stride", stride, len(spatial))
     padding = check_padding("conv_transpose", padding, len(spatial))

@@ -8,10 +8,10 @@ import jax
 from jax import Array
 from jax.typing import ArrayLike
 
-from pax._core import ArgumentError, ShapeError
+from pax._core import ArgumentError, ShapeError, with_letters
 from pax.functional.arrays import as_array, as_floating, promote
 
-_FORMATS = ("NWC", "NCW", "NHWC", "NCHW")
+_FORMATS = ("NWC", "NCW", "NHWC", "NCHW", "NDHWC", "NCDHW", "N...C", "NC...")
 
 
 def spatial_axes(data_format: str) -> tuple[int, ...]:
@@ -27,18 +27,21 @@ def operands(
     data_format: str,
     kernel_end: str,
     groups: int = 1,
-) -> tuple[Array, Array, Array | None]:
-    """Returns the arrays of a convolution in one dtype, checked against each other.
+) -> tuple[Array, Array, Array | None, str]:
+    """Returns the arrays of a convolution in one dtype, checked, and the data format by letters.
 
     `kernel_end` says what the last two axes of weight are: "IO" or "OI".
     """
     if data_format not in _FORMATS:
         raise ArgumentError(
-            f"{function} got data_format={data_format!r}; expected one of {', '.join(_FORMATS)}.",
-            "name the order of the axes of x: batch N, space W or H and W, channels C.",
+            f"{function} got data_format={data_format!r}; expected one of "
+            f"{', '.join(map(repr, _FORMATS))}.",
+            "name the order of the axes of x: batch N, space D, H, W or '...', channels C.",
         )
-    rank, channel = len(data_format), data_format.index("C")
     x, weight = as_floating(function, "x", x), as_floating(function, "weight", weight)
+    rank = max(weight.ndim, 3) if "..." in data_format else len(data_format)
+    data_format = with_letters(data_format, rank - 2)
+    channel = data_format.index("C")
     if x.ndim != rank or weight.ndim != rank:
         raise ShapeError(
             f"{function} got x of shape {x.shape} and weight of shape {weight.shape}; expected "
@@ -60,7 +63,7 @@ def operands(
         )
     if bias is None:
         x, weight = promote(x, weight)
-        return x, weight, None
+        return x, weight, None, data_format
     bias = as_array(function, "bias", bias)
     if bias.shape != (sizes["O"],):
         raise ShapeError(
@@ -68,7 +71,7 @@ def operands(
             f"bias has one entry for each output feature of weight, whose shape is {weight.shape}.",
         )
     x, weight, bias = promote(x, weight, bias)
-    return x, weight, bias
+    return x, weight, bias, data_format
 
 
 @partial(jax.jit, static_argnums=2, inline=True)  # one dispatch where called eagerly

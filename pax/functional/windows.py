@@ -25,16 +25,19 @@ def per_axis(function: str, argument: str, value: Any, count: int) -> tuple[int,
     return tuple(map(operator.index, entries))
 
 
-def check_padding(function: str, padding: Any, count: int) -> str | Pairs:
-    """Returns the padding as "SAME", "VALID" or one (before, after) pair for each axis."""
+def check_padding(
+    function: str, padding: Any, count: int, *, may_be_causal: bool = False
+) -> str | Pairs:
+    """Returns the padding as "SAME", "VALID", with one axis perhaps "CAUSAL", or as pairs."""
+    names = ("SAME", "VALID", "CAUSAL") if may_be_causal and count == 1 else ("SAME", "VALID")
     if isinstance(padding, str):
-        if padding.upper() in ("SAME", "VALID"):
+        if padding.upper() in names:
             return padding.upper()
     elif isinstance(padding, Sequence) and len(padding) == count and all(map(_is_pair, padding)):
         return tuple((operator.index(before), operator.index(after)) for before, after in padding)
     raise ArgumentError(
-        f"{function} got padding={padding!r}; expected 'SAME', 'VALID' or {count} pairs "
-        "of integers >= 0.",
+        f"{function} got padding={padding!r}; expected {', '.join(map(repr, names))} or {count} "
+        "pairs of integers >= 0.",
         f"write padding={[(1, 1)] * count}, with one pair (before, after) for each axis.",
     )
 
@@ -44,12 +47,15 @@ def pad_pairs(
 ) -> Pairs:
     """Returns the (before, after) pairs of each axis.
 
-    "SAME" pads so that the output has ceil(size / stride) entries, the odd one after.
+    "SAME" pads so that the output has ceil(size / stride) entries, the odd one after, and "CAUSAL"
+    so that no window reaches beyond its own place.
     """
     if not isinstance(padding, str):
         return padding
     if padding == "VALID":
         return ((0, 0),) * len(sizes)
+    if padding == "CAUSAL":
+        return tuple((window - 1, 0) for window in windows)
     totals = [
         max((-(-size // stride) - 1) * stride + window - size, 0)
         for size, window, stride in zip(sizes, windows, strides, strict=True)

@@ -6,6 +6,8 @@ from pax.nn.batch_norm import BatchNorm2D as BatchNorm2D
 from pax.nn.batch_norm import BatchNorm3D as BatchNorm3D
 from pax.nn.convolution import Conv1D as Conv1D
 from pax.nn.convolution import Conv2D as Conv2D
+from pax.nn.convolution import Conv3D as Conv3D
+from pax.nn.convolution import ConvND as ConvND
 from pax.nn.convolution_transpose import Conv1DTranspose as Conv1DTranspose
 from pax.nn.convolution_transpose import Conv2DTranspose as Conv2DTranspose
 from pax.nn.drop_block import DropBlock as DropBlock

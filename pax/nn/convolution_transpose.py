@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 import pax.functional as F
 from pax._core import arguments
-from pax.nn.convolution import Convolution, Padding
+from pax.nn.convolution_base import Convolution, Padding
 
 
 class ConvolutionTranspose(Convolution):
@@ -29,6 +29,8 @@ class ConvolutionTranspose(Convolution):
         name: name of the module.
     """
 
+    _may_be_causal = False
+
     def __init__(
         self,
         in_features: int,
@@ -45,6 +47,7 @@ class ConvolutionTranspose(Convolution):
         name: str | None,
     ) -> None:
         super().__init__(
+            len(self._formats[0]) - 2,
             in_features,
             out_features,
             kernel_shape,

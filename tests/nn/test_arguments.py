@@ -22,6 +22,8 @@ BAD: dict[str, Callable[[], Any]] = {
     "Embed": lambda: pax.Embed(3, 0),
     "Conv1D": lambda: pax.Conv1D(2, 3, 3, data_format="NHWC"),
     "Conv2D": lambda: pax.Conv2D(3, 4, 3, feature_group_count=2),
+    "Conv3D": lambda: pax.Conv3D(3, 4, 3, padding="CAUSAL"),
+    "ConvND": lambda: pax.ConvND(0, 3, 4, 3),
     "Conv1DTranspose": lambda: pax.Conv1DTranspose(2, 3, 3, padding="FULL"),
     "Conv2DTranspose": lambda: pax.Conv2DTranspose(2, 3, (3, 3, 3)),
     "BatchNorm1D": lambda: pax.BatchNorm1D(3, data_format="NHWC"),

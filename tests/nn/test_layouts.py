@@ -47,6 +47,15 @@ LAYOUTS: dict[str, tuple[Callable[[], pax.Module], dict[str, tuple[int, ...]]]] 
         {"weight": (3, 2, 2, 6), "bias": (6,)},
     ),
     "Conv2D, no bias": (lambda: pax.Conv2D(4, 6, 1, with_bias=False), {"weight": (1, 1, 4, 6)}),
+    "Conv2D, mask": (
+        lambda: pax.Conv2D(4, 6, 3, mask=np.ones((3, 3, 1, 1), np.float32)),
+        {"weight": (3, 3, 4, 6), "bias": (6,), "mask": (3, 3, 1, 1)},
+    ),
+    "Conv3D": (lambda: pax.Conv3D(4, 6, (3, 2, 1)), {"weight": (3, 2, 1, 4, 6), "bias": (6,)}),
+    "ConvND": (
+        lambda: pax.ConvND(4, 4, 6, 2, data_format="NC..."),
+        {"weight": (2, 2, 2, 2, 4, 6), "bias": (6,)},
+    ),
     "Conv1DTranspose": (
         lambda: pax.Conv1DTranspose(4, 6, 3, data_format="NCW"),
         {"weight": (3, 6, 4), "bias": (6,)},

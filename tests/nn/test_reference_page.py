@@ -21,10 +21,11 @@ SIGNATURES = {
     "rng_key=None, name=None",
     "Dropout": "dropout_rate, *, name=None",
     "Embed": "vocab_size, embed_dim, w_init=None, *, rng_key=None, name=None",
+    # mask and padding_mode are an addition
     "Conv1D": f"{CONV}, rate=1, padding='SAME', {CONV_END}, data_format='NWC', "
-    "feature_group_count=1, *, name=None, rng_key=None",
+    "feature_group_count=1, *, mask=None, padding_mode='zeros', name=None, rng_key=None",
     "Conv2D": f"{CONV}, rate=1, padding='SAME', {CONV_END}, data_format='NHWC', "
-    "feature_group_count=1, *, name=None, rng_key=None",
+    "feature_group_count=1, *, mask=None, padding_mode='zeros', name=None, rng_key=None",
     "Conv1DTranspose": f"{CONV}, padding='SAME', {CONV_END}, data_format='NWC', *, "
     "name=None, rng_key=None",
     "Conv2DTranspose": f"{CONV}, padding='SAME', {CONV_END}, data_format='NHWC', *, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import haiku as hk
@@ -15,13 +16,19 @@ from tests.parity.compare import normal
 from tests.parity.functions import assert_like_jax
 
 FORMATS = {"NWC": "W", "NCW": "W", "NHWC": "HW", "NCHW": "HW"}
+#: Formats of more axes, which are computed as planes.
+MORE = {"NDHWC": "DHW", "NCDHW": "DHW", "NabcdC": "abcd", "NCabcd": "abcd"}
+#: What stands for the formats that have no letters of their own.
+DOTS = {"NabcdC": "N...C", "NCabcd": "NC..."}
 
 
 @st.composite
-def problems(draw: st.DrawFn, largest_size: int) -> dict[str, Any]:
+def problems(
+    draw: st.DrawFn, largest_size: int, formats: Mapping[str, str] = FORMATS
+) -> dict[str, Any]:
     """Draws a data format and what each spatial axis has of its own."""
-    data_format = draw(st.sampled_from(list(FORMATS)))
-    count = len(FORMATS[data_format])
+    data_format = draw(st.sampled_from(list(formats)))
+    count = len(formats[data_format])
 
     def each(low: int, high: int) -> tuple[int, ...]:
         return tuple(draw(st.integers(low, high)) for _ in range(count))
@@ -38,8 +45,13 @@ def problems(draw: st.DrawFn, largest_size: int) -> dict[str, Any]:
     }
 
 
+def space_of(data_format: str) -> str:
+    """Returns the letters of the spatial axes."""
+    return data_format.replace("N", "").replace("C", "")
+
+
 def shape(data_format: str, channels: int, size: tuple[int, ...]) -> list[int]:
-    sizes = dict(zip(FORMATS[data_format], size, strict=True)) | {"N": 2, "C": channels}
+    sizes = dict(zip(space_of(data_format), size, strict=True)) | {"N": 2, "C": channels}
     return [sizes[letter] for letter in data_format]
 
 
@@ -48,10 +60,41 @@ def shape(data_format: str, channels: int, size: tuple[int, ...]) -> list[int]:
 @settings(max_examples=4)
 @given(problems(largest_size=9))
 def test_conv(groups: int, width: int, problem: dict[str, Any]) -> None:
+    check_conv(groups, width, problem)
+
+
+#: One problem for each way to compute more than two axes, quick enough to run each time.
+CUBE = {
+    "data_format": "NDHWC",
+    "size": (4, 3, 5),
+    "kernel": (2, 3, 2),
+    "stride": (2, 1, 3),
+    "rate": (2, 1, 1),
+    "padding": [(1, 0), (2, 1), (0, 0)],
+    "features": (1, 2),
+}
+
+
+@pytest.mark.parametrize(("groups", "width"), [(1, 2), (2, 1), (2, 2)])
+def test_conv_over_three_axes(groups: int, width: int) -> None:
+    check_conv(groups, width, CUBE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("width", [1, 2], ids=["depthwise", "wide"])
+@settings(max_examples=8)
+@given(problems(largest_size=5, formats=MORE))
+def test_conv_over_more_axes(groups: int, width: int, problem: dict[str, Any]) -> None:
+    check_conv(groups, width, problem)
+
+
+def check_conv(groups: int, width: int, problem: dict[str, Any]) -> None:
+    """Fails unless a convolution is what XLA computes by itself."""
     data_format, rate = problem["data_format"], problem["rate"]
     reach = [(k - 1) * r + 1 for k, r in zip(problem["kernel"], rate, strict=True)]
     size = tuple(max(pair) for pair in zip(problem["size"], reach, strict=True))
-    space, outs = FORMATS[data_format], groups * problem["features"][1]
+    space, outs = space_of(data_format), groups * problem["features"][1]
     inputs = [
         normal(*shape(data_format, groups * width, size)),
         normal(*problem["kernel"], width, outs),
@@ -60,7 +103,8 @@ def test_conv(groups: int, width: int, problem: dict[str, Any]) -> None:
     along_channels = [-1 if letter == "C" else 1 for letter in data_format]
 
     def ours(x: Any, weight: Any, bias: Any) -> Any:
-        options = {name: problem[name] for name in ("stride", "rate", "padding", "data_format")}
+        options = {name: problem[name] for name in ("stride", "rate", "padding")}
+        options["data_format"] = DOTS.get(data_format, data_format)
         return conv(x, weight, bias, feature_group_count=groups, **options)
 
     def theirs(x: Any, weight: Any, bias: Any) -> Any:
@@ -88,7 +132,7 @@ def test_conv_transpose(problem: dict[str, Any]) -> None:
             for (before, after), k in zip(padding, problem["kernel"], strict=True)
         ]
     ins, outs = problem["features"]
-    space = FORMATS[data_format]
+    space = space_of(data_format)
     inputs = [
         normal(*shape(data_format, ins, problem["size"])),
         normal(*problem["kernel"], outs, ins),

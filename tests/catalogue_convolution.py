@@ -1,0 +1,94 @@
+"""The rows of the convolutions."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from tests.catalogue_dense import INITS
+from tests.contracts.case import Case
+from tests.contracts.draws import normal
+from tests.contracts.rows import WEIGHTS, row
+
+BOTH = "weight bias"
+SPACE, KERNEL = (5, 4, 3, 3), (3, 2, 2, 1)
+BARE: dict[str, Any] = {"padding": "VALID", "with_bias": False}
+
+
+def mask(n: int) -> np.ndarray:
+    """Returns a mask that hides the last place of a kernel over `n` axes."""
+    hidden = np.ones((*KERNEL[:n], 1, 1), bool)
+    hidden[(-1,) * n] = False
+    return hidden
+
+
+def layers(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> list[Case]:
+    """Returns the rows of the convolution over `n` axes; beyond two, most are slow."""
+    conv = functools.partial(row, name, without=WEIGHTS)
+    space, kernel, again = SPACE[:n], KERNEL[:n], n > 1
+    features = (*positional, 3, 2, kernel)
+    pairs: dict[str, Any] = {"padding": [(1, 0), (2, 1), (0, 1), (0, 0)][:n], "stride": 2}
+    groups: dict[str, Any] = {"feature_group_count": 2, "name": "conv"}
+    grouped = (*positional, 4, 2, kernel)
+    masked: dict[str, Any] = {"mask": mask(n), "padding_mode": "replicate"}
+    return [
+        conv("", features, normal(*space, 3), BOTH, slow=n > 3),
+        conv(
+            "VALID, stride, no bias",
+            features,
+            normal(*space, 3),
+            "weight",
+            stride=2,
+            **BARE,
+            slow=again,
+        ),
+        conv(
+            "channels first, rate",
+            features,
+            normal(3, *space),
+            BOTH,
+            rate=2,
+            data_format=first,
+            slow=again,
+        ),
+        conv(
+            "groups, pairs",
+            grouped,
+            normal(*space, 4),
+            BOTH,
+            **groups,
+            **pairs,
+            **INITS,
+            slow=n > 2,
+        ),
+        conv("mask, replicate", features, normal(*space, 3), BOTH, "mask", **masked, slow=again),
+    ]
+
+
+def transposed(n: int, first: str) -> list[Case]:
+    """Returns the rows of the transposed convolutions over `n` axes."""
+    conv = functools.partial(row, f"Conv{n}DTranspose", without=WEIGHTS)
+    space, kernel, again = SPACE[:n], KERNEL[:n], n > 1
+    pairs: dict[str, Any] = {"padding": [(1, 0), (2, 1)][:n], "stride": (2, 1)[:n]}
+    features = (3, 2, kernel)
+    return [
+        conv("", features, normal(*space, 3), BOTH, stride=2, name="up"),
+        conv("VALID, no bias", features, normal(*space, 3), "weight", **BARE, slow=again),
+        conv("channels first", features, normal(3, *space), BOTH, data_format=first, slow=again),
+        conv("pairs", features, normal(*space, 3), BOTH, **pairs, **INITS, slow=again),
+    ]
+
+
+causal = functools.partial(row, "Conv1D", "causal, stride", (3, 2, 3), without=WEIGHTS, slow=True)
+
+CONVOLUTIONS = [
+    *layers("Conv1D", 1, "NCW"),
+    causal(normal(5, 3), BOTH, padding="CAUSAL", stride=2),
+    *layers("Conv2D", 2, "NCHW"),
+    *layers("Conv3D", 3, "NCDHW"),
+    *layers("ConvND", 4, "NC...", (4,)),
+    *transposed(1, "NCW"),
+    *transposed(2, "NCHW"),
+]
