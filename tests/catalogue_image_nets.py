@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
+import jax
+
+import pax
 from tests.catalogue_nets import KINKS, averages, dense, norms
+from tests.contracts.case import Case
 from tests.contracts.draws import normal
 from tests.contracts.rows import WEIGHTS, WHOLE_BATCH, row
 
@@ -23,7 +28,44 @@ VQ_VAE = [
     dense("decoder.convs.0", "decoder.convs.1"),
 ]
 
+MIXER = [
+    f"{dense('stem')} {norms('blocks.0.norm1')}",
+    dense("blocks.0.tokens.fc1", "blocks.0.tokens.fc2"),
+    norms("blocks.0.norm2"),
+    dense("blocks.0.channels.fc1", "blocks.0.channels.fc2"),
+    f"{norms('norm')} {dense('logits')}",
+]
+
+
+def mixer(key: Any) -> Any:
+    """Builds a Mixer of one layer; its last weights are not zero."""
+    key, logits_key = jax.random.split(key)
+    net = pax.nets.MLPMixer(
+        2,
+        3,
+        image_size=4,
+        patch_size=2,
+        dim=4,
+        num_layers=1,
+        tokens_dim=3,
+        channels_dim=5,
+        data_format="NHWC",
+        rng_key=key,
+        name="mixer",
+    )
+    return net.replace(logits=pax.Linear(4, 3, rng_key=logits_key))
+
+
 IMAGE_NETS = [
+    Case(
+        "nets.MLPMixer",
+        "",
+        mixer,
+        normal(4, 4, 2),
+        " ".join(MIXER),
+        without=WEIGHTS,
+        slow=True,
+    ),
     in_batches(
         "nets.DCGANGenerator",
         "",

@@ -2,6 +2,7 @@
 
 from pax.nets.dcgan import DCGANDiscriminator as DCGANDiscriminator
 from pax.nets.dcgan import DCGANGenerator as DCGANGenerator
+from pax.nets.mlp_mixer import MLPMixer as MLPMixer
 from pax.nets.resnet import ResNet as ResNet
 from pax.nets.resnet_sizes import ResNet18 as ResNet18
 from pax.nets.resnet_sizes import ResNet34 as ResNet34

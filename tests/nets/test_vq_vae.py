@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import pax
-from tests.contracts.case import paths
 from tests.nn.bad import Bad, each
 from tests.nn.run import called, trained
 
@@ -105,18 +104,6 @@ def test_encode_and_decode_are_the_halves_of_a_call() -> None:
     decoded = jax.jit(lambda net: net.decode(codes))(net)
     np.testing.assert_allclose(decoded, y, rtol=1e-5, atol=1e-5)
     jax.eval_shape(lambda net: net.encode(x), net.train())  # needs no pax.pure
-
-
-def test_the_key_decides() -> None:
-    pax.seed_rng_key(7)
-    nets = [small(rng_key=jax.random.key(seed)) for seed in (3, 3, 4)]
-    for path, x, same, other in zip(paths(nets[0]), *map(jax.tree.leaves, nets), strict=True):
-        np.testing.assert_array_equal(x, same, err_msg=path)
-        is_drawn = path.endswith(("weight", "sums"))
-        assert np.any(np.asarray(x) != np.asarray(other)) == is_drawn, path
-    drawn = pax.next_rng_key()
-    pax.seed_rng_key(7)
-    np.testing.assert_array_equal(drawn, pax.next_rng_key())  # nothing was taken from the stream
 
 
 def test_edge_shapes() -> None:
