@@ -25,12 +25,14 @@ def batch_norms(n: int) -> list[Case]:
     space, both = (3, 2, 2)[:n], "scale offset"
     first = {"data_format": ("NCW", "NCHW", "NCDHW")[n - 1]}
     bare = {"create_scale": False, "create_offset": False, "eps": 1e-3, "name": "norm"}
+    options = {"axis_name": "data", "unbiased_variance": True, "slow": True}
     return [
         norm("", (4,), normal(*space, 4), both, AVERAGES),
         norm("channels first", (4,), normal(4, *space), both, AVERAGES, **first),
         norm("bare", (4,), normal(*space, 4), "", AVERAGES, decay_rate=0.5, **bare),
         eval_norm("eval", (4,), normal(*space, 4), both, AVERAGES),
         eval_norm("eval, channels first", (4,), normal(4, *space), both, AVERAGES, **first),
+        eval_norm("eval, options", (4,), normal(*space, 4), both, AVERAGES, **options),
     ]
 
 

@@ -15,6 +15,9 @@ from pax._core import ArgumentError
 from pax.functional.arrays import accumulation_dtype, as_floating
 from pax.functional.scale_offset import affine, aligned, checked, checked_affine, checked_axes
 
+#: Name of a mapped axis, or names of several.
+AxisName = str | tuple[str, ...] | None
+
 
 def normalize(
     x: ArrayLike,
@@ -59,6 +62,8 @@ def batch_normalize(
     eps: float,
     scale: ArrayLike | None = None,
     offset: ArrayLike | None = None,
+    *,
+    axis_name: AxisName = None,
 ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
     """Normalises by the mean and variance over some axes, and returns those too.
 
@@ -71,6 +76,7 @@ def batch_normalize(
         eps: keeps the square root away from zero.
         scale: broadcastable to x, fastest with size 1 along axes; None scales by 1.
         offset: broadcastable to x; None adds nothing.
+        axis_name: name of a mapped axis, or several, to average over too, as in `jax.lax.pmean`.
     Returns:
         y, in the shape and dtype of x; then mean and variance, of size 1 along axes, in float32,
         or float64 for a float64 input.
@@ -89,7 +95,7 @@ def batch_normalize(
     x = as_floating("batch_normalize", "x", x)
     scale, offset = checked_affine("batch_normalize", scale, offset, x)
     axes = checked_axes("batch_normalize", axes, x)
-    return _batch_normalize(x, axes, eps, scale, offset)
+    return _batch_normalize(x, axes, eps, scale, offset, axis_name)
 
 
 def layer_normalize(
@@ -190,27 +196,39 @@ def _normalize(
     return affine((wide - aligned(mean, wide)) * gain, None, offset).astype(x.dtype)
 
 
-@partial(jax.jit, static_argnums=(1, 2), inline=True)
+@partial(jax.jit, static_argnums=(1, 2, 5), inline=True)
 def _batch_normalize(
-    x: Array, axes: tuple[int, ...], eps: float, scale: Array | None, offset: Array | None
+    x: Array,
+    axes: tuple[int, ...],
+    eps: float,
+    scale: Array | None,
+    offset: Array | None,
+    axis_name: AxisName = None,
 ) -> tuple[Array, Array, Array]:
     """Normalises by few statistics of many entries each, and returns mean and variance too.
 
     A second pass averages x - mean and its square. It finds what rounding took from the mean,
     which is so little that subtracting its square from the other average costs no digits.
     In 8 groups of [16, 32, 32, 64], forward and backward on one core, this takes 3.6 ms; centred
-    as in `_layer_normalize`, scaled last, it took 10.1 ms.
+    as in `_layer_normalize`, scaled last, it took 10.1 ms. Parts of a batch along `axis_name` are
+    all centred by the mean of the whole, so that they too lose no digits.
     """
     wide = x.astype(accumulation_dtype(x))
-    mean = lax.stop_gradient(jnp.mean(wide, axis=axes, keepdims=True))
+    mean = _mean(lax.stop_gradient(wide), axes, axis_name)
     centred = wide - mean
-    rest = jnp.mean(centred, axis=axes, keepdims=True)
-    square = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
+    rest = _mean(centred, axes, axis_name)
+    square = _mean(jnp.square(centred), axes, axis_name)
     variance = jnp.maximum(square - jnp.square(rest), 0)
     # All that is small comes first, so that the large array meets one factor and one summand.
     gain = affine(lax.rsqrt(variance + eps), scale, None)
     y = centred * gain + affine(-rest * gain, None, offset)
     return y.astype(x.dtype), mean + rest, variance
+
+
+def _mean(x: Array, axes: tuple[int, ...], axis_name: AxisName) -> Array:
+    """Returns the mean over axes of x, and over mapped axes, all of whose parts have one size."""
+    mean = jnp.mean(x, axis=axes, keepdims=True)
+    return mean if axis_name is None else lax.pmean(mean, axis_name)
 
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)

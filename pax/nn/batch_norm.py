@@ -1,109 +1,10 @@
-"""Batch normalisation."""
+"""Batch normalisation over one to three axes of space."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
 
-from jaxtyping import Array, ArrayLike, Float
-
-import pax.functional as F
-import pax.initializers as initializers
-from pax._core import ParameterModule, ShapeError, arguments
-from pax.nn import given
-from pax.nn.ema import EMA
-
-
-class BatchNorm(ParameterModule):
-    """What batch normalisation of every rank has in common; use `BatchNorm1D` to `BatchNorm3D`.
-
-    Args:
-        num_channels: C, number of channels.
-        create_scale: whether there is a trainable scale.
-        create_offset: whether there is a trainable offset.
-        decay_rate: weight of the past in the running averages.
-        eps: added to the variance.
-        data_format: order of the input's axes.
-        name: name of the module.
-    """
-
-    scale: Float[Array, "..."] | None
-    offset: Float[Array, "..."] | None
-    ema_mean: EMA
-    ema_var: EMA
-    #: Order of the axes: the default, then the alternative.
-    _formats: ClassVar[tuple[str, str]]
-    precision_role = "full"
-    _summary_as_one_line = True
-
-    def __init__(
-        self,
-        num_channels: int,
-        create_scale: bool,
-        create_offset: bool,
-        decay_rate: float,
-        eps: float,
-        data_format: str,
-        *,
-        name: str | None,
-    ) -> None:
-        super().__init__(name=name)
-        layer = type(self).__name__
-        arguments.sizes(layer, num_channels=num_channels)
-        arguments.flags(layer, create_scale=create_scale, create_offset=create_offset)
-        arguments.one_of(layer, "data_format", data_format, self._formats)
-        self.num_channels = num_channels
-        self.create_scale = create_scale
-        self.create_offset = create_offset
-        self.decay_rate = arguments.rate(layer, "decay_rate", decay_rate, may_be_one=False)
-        self.eps = arguments.positive(layer, "eps", eps)
-        self.data_format = data_format
-        # every axis is kept, so that averages and parameters line up with the input
-        shape = tuple(num_channels if axis == "C" else 1 for axis in data_format)
-        self.scale = initializers.ones(None, shape) if create_scale else None
-        self.offset = initializers.zeros(None, shape) if create_offset else None
-        self.ema_mean = EMA(initializers.zeros(None, shape), decay_rate, debias=True)
-        self.ema_var = EMA(initializers.ones(None, shape), decay_rate, debias=True)
-
-    def __call__(self, x: Float[ArrayLike, "*B_N_C"]) -> Float[Array, "*B_N_C"]:
-        """Normalises the channels of x.
-
-        Args:
-            x: input in the layer's data format, floating.
-        Returns:
-            Shape and dtype of x.
-        Raises:
-            DtypeError: if x is not a floating array.
-            ShapeError: if x has another rank or number of channels, or, in training mode, no
-                elements.
-            PurityError: in training mode outside `pax.pure`.
-        """
-        x = given.floating(self, x)
-        given.channels(self, x, self.data_format, self.num_channels, "num_channels")
-        if not self.training:
-            mean, variance = self.ema_mean.averages, self.ema_var.averages
-            return F.normalize(x, mean, variance, self.eps, self.scale, self.offset)
-        if x.size == 0:
-            raise ShapeError(
-                f"{self!r} got input of shape {x.shape} in training mode; an empty batch has no "
-                "mean.",
-                "leave empty batches out, or use `module.eval()`.",
-            )
-        axes = tuple(i for i, axis in enumerate(self.data_format) if axis != "C")
-        y, mean, variance = F.batch_normalize(x, axes, self.eps, self.scale, self.offset)
-        self.ema_mean(mean)
-        self.ema_var(variance)
-        return y
-
-    def __repr__(self) -> str:
-        return self._repr(
-            {
-                "num_channels": self.num_channels,
-                "create_scale": self.create_scale,
-                "create_offset": self.create_offset,
-                "decay_rate": self.decay_rate,
-                "data_format": self.data_format,
-            }
-        )
+from pax.nn.batch_norm_base import BatchNorm
 
 
 class BatchNorm1D(BatchNorm):
@@ -121,6 +22,11 @@ class BatchNorm1D(BatchNorm):
         decay_rate: weight of the past in the running averages; torch's momentum is 1 minus this.
         eps: added to the variance.
         data_format: "NWC" (batch, width, channels) or "NCW".
+        axis_name: name of a mapped axis (`jax.vmap`, `jax.shard_map`) that the batch spans, or
+            several names: training averages over them too. Needless under `jit`, where the
+            statistics are those of the whole batch however it is sharded.
+        unbiased_variance: whether `ema_var` follows the unbiased variance, deviations divided by
+            their number less one, as in torch.
         name: name of the module.
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
@@ -144,10 +50,20 @@ class BatchNorm1D(BatchNorm):
         eps: float = 1e-5,
         data_format: str = "NWC",
         *,
+        axis_name: str | Sequence[str] | None = None,
+        unbiased_variance: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
-            num_channels, create_scale, create_offset, decay_rate, eps, data_format, name=name
+            num_channels,
+            create_scale,
+            create_offset,
+            decay_rate,
+            eps,
+            data_format,
+            axis_name=axis_name,
+            unbiased_variance=unbiased_variance,
+            name=name,
         )
 
 
@@ -163,6 +79,11 @@ class BatchNorm2D(BatchNorm):
         decay_rate: weight of the past in the running averages; torch's momentum is 1 minus this.
         eps: added to the variance.
         data_format: "NHWC" (batch, height, width, channels) or "NCHW".
+        axis_name: name of a mapped axis (`jax.vmap`, `jax.shard_map`) that the batch spans, or
+            several names: training averages over them too. Needless under `jit`, where the
+            statistics are those of the whole batch however it is sharded.
+        unbiased_variance: whether `ema_var` follows the unbiased variance, deviations divided by
+            their number less one, as in torch.
         name: name of the module.
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
@@ -186,10 +107,20 @@ class BatchNorm2D(BatchNorm):
         eps: float = 1e-5,
         data_format: str = "NHWC",
         *,
+        axis_name: str | Sequence[str] | None = None,
+        unbiased_variance: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
-            num_channels, create_scale, create_offset, decay_rate, eps, data_format, name=name
+            num_channels,
+            create_scale,
+            create_offset,
+            decay_rate,
+            eps,
+            data_format,
+            axis_name=axis_name,
+            unbiased_variance=unbiased_variance,
+            name=name,
         )
 
 
@@ -205,6 +136,11 @@ class BatchNorm3D(BatchNorm):
         decay_rate: weight of the past in the running averages; torch's momentum is 1 minus this.
         eps: added to the variance.
         data_format: "NDHWC" (batch, depth, height, width, channels) or "NCDHW".
+        axis_name: name of a mapped axis (`jax.vmap`, `jax.shard_map`) that the batch spans, or
+            several names: training averages over them too. Needless under `jit`, where the
+            statistics are those of the whole batch however it is sharded.
+        unbiased_variance: whether `ema_var` follows the unbiased variance, deviations divided by
+            their number less one, as in torch.
         name: name of the module.
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
@@ -228,8 +164,18 @@ class BatchNorm3D(BatchNorm):
         eps: float = 1e-5,
         data_format: str = "NDHWC",
         *,
+        axis_name: str | Sequence[str] | None = None,
+        unbiased_variance: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(
-            num_channels, create_scale, create_offset, decay_rate, eps, data_format, name=name
+            num_channels,
+            create_scale,
+            create_offset,
+            decay_rate,
+            eps,
+            data_format,
+            axis_name=axis_name,
+            unbiased_variance=unbiased_variance,
+            name=name,
         )

@@ -101,3 +101,20 @@ def test_averages_over_steps_are_those_of_flax_after_the_first_batch(
             assert_close(y, expected)
             assert_close(norm.ema_mean.averages.ravel(), stats["mean"])
             assert_close(norm.ema_var.averages.ravel(), stats["var"])
+
+
+@pytest.mark.parametrize(("n", "data_format"), [(1, "NCW"), (2, "NHWC"), (3, "NCDHW")])
+def test_averages_over_steps_are_those_of_torch(n: int, data_format: str) -> None:
+    make = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)[n - 1]
+    theirs: Any = make(4, momentum=0.2, dtype=torch.float64)
+    with jax.enable_x64(True):
+        norm: Any = LAYERS[n - 1](4, data_format=data_format, unbiased_variance=True)
+        norm = norm.replace(  # averages that the first batch is mixed with
+            ema_mean=pax.EMA(np.zeros(norm.scale.shape), decay_rate=0.8),
+            ema_var=pax.EMA(np.ones(norm.scale.shape), decay_rate=0.8),
+        )
+        for x in batches(n, data_format, 4):
+            norm, _ = pax.purecall(norm, x)
+            theirs(torch.tensor(x).movedim(data_format.index("C"), 1))
+            assert_close(norm.ema_mean.averages.ravel(), theirs.running_mean.numpy())
+            assert_close(norm.ema_var.averages.ravel(), theirs.running_var.numpy())
