@@ -47,11 +47,13 @@ from pax.nn import EMA as EMA
 from pax.nn import GRN as GRN
 from pax.nn import GRU as GRU
 from pax.nn import LSTM as LSTM
+from pax.nn import MLP as MLP
 from pax.nn import RNN as RNN
 from pax.nn import AlphaDropout as AlphaDropout
 from pax.nn import BatchNorm1D as BatchNorm1D
 from pax.nn import BatchNorm2D as BatchNorm2D
 from pax.nn import BatchNorm3D as BatchNorm3D
+from pax.nn import Concatenate as Concatenate
 from pax.nn import Conv1D as Conv1D
 from pax.nn import Conv1DTranspose as Conv1DTranspose
 from pax.nn import Conv2D as Conv2D
@@ -73,6 +75,8 @@ from pax.nn import Linear as Linear
 from pax.nn import LocalResponseNorm as LocalResponseNorm
 from pax.nn import LSTMState as LSTMState
 from pax.nn import MultiHeadAttention as MultiHeadAttention
+from pax.nn import Parallel as Parallel
+from pax.nn import Residual as Residual
 from pax.nn import RMSNorm as RMSNorm
 from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 import pax
 from tests.catalogue_convolution import CONVOLUTIONS
-from tests.catalogue_dense import DENSE, INITS
+from tests.catalogue_dense import COMBINED, DENSE, INITS
 from tests.catalogue_image_nets import IMAGE_NETS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
@@ -165,6 +165,7 @@ NETWORKS = [
 LAYERS = [
     *DENSE,
     *CONVOLUTIONS,
+    *COMBINED,
     *NORMS,
     *RECURRENT,
     *SEQUENCES,

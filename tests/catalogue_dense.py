@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
+
+import jax
 
 import pax
+from tests.catalogue_normalization import AVERAGES
+from tests.contracts.case import Case
 from tests.contracts.draws import integers, normal, unbatched
-from tests.contracts.rows import INTEGERS, NO_BATCH, WEIGHTS, row
+from tests.contracts.rows import INTEGERS, NO_BATCH, WEIGHTS, WHOLE_BATCH, row
 
 INITS = {"w_init": pax.initializers.normal(0.3), "b_init": pax.initializers.uniform(0.3)}
 
@@ -21,4 +26,82 @@ DENSE = [
     linear("one vector", (3, 4), unbatched(3), "weight bias", without=WEIGHTS | NO_BATCH),
     embed("", (5, 3), integers(5, 2), "weight"),
     embed("own initializer", (5, 3, INITS["w_init"]), integers(5), "weight", name="tokens"),
+]
+
+
+def norm_and_dense(key: Any) -> list[pax.Module]:
+    """Builds a layer with averages, and one with weights."""
+    return [pax.BatchNorm1D(3), pax.Linear(3, 3, rng_key=key)]
+
+
+def names(prefix: str, of: str) -> str:
+    """Returns names below a prefix."""
+    return " ".join(f"{prefix}{name}" for name in of.split())
+
+
+MLP = names("layers.0.", "weight bias") + " " + names("layers.1.", "weight bias")
+BRANCHES = names("modules.0.", "scale offset") + " " + names("modules.1.", "weight bias")
+SKIPPED = names("module.", "scale offset") + " " + names("shortcut.", "weight bias")
+mlp = functools.partial(row, "MLP", without=WEIGHTS)
+
+COMBINED = [
+    mlp("", ((3, 5, 2), jax.nn.tanh), normal(3), MLP, name="mlp"),
+    mlp(
+        "no bias",
+        ((3, 5, 2), jax.nn.silu),
+        normal(3),
+        "layers.0.weight layers.1.weight",
+        w_init=INITS["w_init"],
+        with_bias=False,
+        slow=True,
+    ),
+    mlp(
+        "own initializers",
+        ((3, 2),),
+        normal(3),
+        "layers.0.weight layers.0.bias",
+        **INITS,
+        slow=True,
+    ),
+    Case(
+        "Residual",
+        "",
+        lambda key: pax.Residual(*norm_and_dense(key), name="block"),
+        normal(4, 3),
+        SKIPPED,
+        names("module.", AVERAGES),
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+    ),
+    Case(
+        "Residual",
+        "eval, no shortcut",
+        lambda key: pax.Residual(norm_and_dense(key)[1]).eval(),
+        normal(4, 3),
+        names("module.", "weight bias"),
+        without=WEIGHTS,
+        slow=True,
+    ),
+    Case(
+        "Parallel",
+        "",
+        lambda key: pax.Parallel(*norm_and_dense(key), name="heads"),
+        normal(4, 3),
+        BRANCHES,
+        names("modules.0.", AVERAGES),
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+        slow=True,
+    ),
+    Case(
+        "Concatenate",
+        "",
+        lambda key: pax.Concatenate(*norm_and_dense(key), axis=1, name="grow"),
+        normal(4, 3),
+        BRANCHES,
+        names("modules.0.", AVERAGES),
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+        slow=True,
+    ),
 ]

@@ -4,6 +4,8 @@ from pax.nn.attention import MultiHeadAttention as MultiHeadAttention
 from pax.nn.batch_norm import BatchNorm1D as BatchNorm1D
 from pax.nn.batch_norm import BatchNorm2D as BatchNorm2D
 from pax.nn.batch_norm import BatchNorm3D as BatchNorm3D
+from pax.nn.branches import Concatenate as Concatenate
+from pax.nn.branches import Parallel as Parallel
 from pax.nn.convolution import Conv1D as Conv1D
 from pax.nn.convolution import Conv2D as Conv2D
 from pax.nn.convolution import Conv3D as Conv3D
@@ -27,7 +29,9 @@ from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
+from pax.nn.mlp import MLP as MLP
 from pax.nn.noise import GaussianNoise as GaussianNoise
+from pax.nn.residual import Residual as Residual
 from pax.nn.response_norm import GRN as GRN
 from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm
 from pax.nn.rms_norm import RMSNorm as RMSNorm

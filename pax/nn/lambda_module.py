@@ -51,6 +51,29 @@ class Lambda(Module):
         return f"{name}x => {_call_text(self.func)}"
 
 
+def as_module(layer: str, part: str, value: Any, fix: str) -> Module:
+    """Returns what a layer calls as a module, a function in a `Lambda`; raises if it cannot be.
+
+    Args:
+        layer: name of the layer's class, for the error.
+        part: what the value is in the layer, for the error.
+        value: a module or a function.
+        fix: what to write instead.
+    """
+    if not callable(value):
+        raise ArgumentError(
+            f"{layer} got a value of type {type(value).__name__} as {part}, which cannot be "
+            "called.",
+            fix,
+        )
+    if isinstance(value, type) and issubclass(value, Module):
+        raise ArgumentError(
+            f"{layer} got the class {value.__name__} as {part}; expected a module.",
+            f"build it: {value.__name__}(...).",
+        )
+    return value if isinstance(value, Module) else Lambda(value)
+
+
 def _call_text(func: Any) -> str:
     """Returns a call of the function on `x` as text, with what a partial has bound already."""
     bound: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from pax._core import ArgumentError, Module, arguments
-from pax.nn.lambda_module import Lambda
+from pax.nn.lambda_module import as_module
 
 
 class Sequential(Module):
@@ -83,16 +83,8 @@ class Sequential(Module):
 
 
 def _as_module(index: int, layer: Any) -> Module:
-    if not callable(layer):
-        raise ArgumentError(
-            f"Sequential got a value of type {type(layer).__name__} as layer {index}, which cannot "
-            "be called.",
-            "pass modules and functions: pax.Sequential(pax.Linear(2, 3), jax.nn.relu); "
-            "spread a list with *layers.",
-        )
-    if isinstance(layer, type) and issubclass(layer, Module):
-        raise ArgumentError(
-            f"Sequential got the class {layer.__name__} as layer {index}; expected a module.",
-            f"build it: {layer.__name__}(...).",
-        )
-    return layer if isinstance(layer, Module) else Lambda(layer)
+    fix = (
+        "pass modules and functions: pax.Sequential(pax.Linear(2, 3), jax.nn.relu); "
+        "spread a list with *layers."
+    )
+    return as_module("Sequential", f"layer {index}", layer, fix)

@@ -103,7 +103,8 @@ def shown(signature: inspect.Signature) -> str:
         return Bare(value) if isinstance(value, str) else value
 
     def default(value: object) -> object:
-        return Bare(value.__qualname__) if inspect.isroutine(value) else value
+        named = hasattr(value, "__qualname__") and not inspect.isclass(value)
+        return Bare(value.__qualname__) if named else value
 
     parameters = [
         p.replace(annotation=annotation(p.annotation), default=default(p.default))

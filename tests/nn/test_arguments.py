@@ -42,6 +42,10 @@ BAD: dict[str, Callable[[], Any]] = {
     "RNN": lambda: pax.RNN(pax.Linear(2, 3)),
     "Stack": lambda: pax.Stack(pax.Linear(2, 2), 3),
     "Sequential": lambda: pax.Sequential([pax.Linear(2, 3)]),  # type: ignore[arg-type]
+    "MLP": lambda: pax.MLP((3,)),
+    "Residual": lambda: pax.Residual(None),  # type: ignore[arg-type]
+    "Parallel": lambda: pax.Parallel([pax.Linear(2, 3)]),  # type: ignore[arg-type]
+    "Concatenate": lambda: pax.Concatenate(),
     "RngSeq": lambda: pax.RngSeq("1"),  # type: ignore[arg-type]
     "Lambda": lambda: pax.Lambda(3),  # type: ignore[arg-type]
     "EMA": lambda: pax.EMA(1, 0.9),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -24,6 +27,36 @@ def test_linear_without_bias() -> None:
         lambda: pax.Linear(4, 3, with_bias=False),
         [normal(5, 4)],
         lambda p, x: torch.nn.functional.linear(x, p["weight"].T),
+    )
+
+
+def test_a_perceptron_in_a_residual_block() -> None:
+    linear = torch.nn.functional.linear
+
+    def reference(p: Any, x: torch.Tensor) -> torch.Tensor:
+        y = linear(x, p["module.layers.0.weight"].T, p["module.layers.0.bias"])
+        y = linear(torch.tanh(y), p["module.layers.1.weight"].T, p["module.layers.1.bias"])
+        return y + linear(x, p["shortcut.weight"].T, p["shortcut.bias"])
+
+    assert_like_torch(
+        lambda: pax.Residual(pax.MLP((4, 6, 3), jnp.tanh), pax.Linear(4, 3)),
+        [normal(5, 4)],
+        reference,
+    )
+
+
+def test_branches() -> None:
+    assert_like_torch(
+        lambda: pax.Concatenate(pax.Linear(3, 3), pax.Identity(), jnp.tanh, axis=-2),
+        [normal(5, 2, 3)],
+        lambda p, x: torch.cat(
+            [
+                torch.nn.functional.linear(x, p["modules.0.weight"].T, p["modules.0.bias"]),
+                x,
+                torch.tanh(x),
+            ],
+            dim=-2,
+        ),
     )
 
 
