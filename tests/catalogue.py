@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import pax
 from tests.catalogue_convolution import CONVOLUTIONS
 from tests.catalogue_dense import COMBINED, DENSE, INITS
+from tests.catalogue_image import IMAGE_LAYERS
 from tests.catalogue_image_nets import IMAGE_NETS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
@@ -171,6 +172,7 @@ LAYERS = [
     *SEQUENCES,
     *ATTENTION,
     *REGULARISERS,
+    *IMAGE_LAYERS,
     *SMALL,
     *NETWORKS,
     *NETS,

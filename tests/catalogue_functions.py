@@ -6,6 +6,7 @@ from typing import Any
 
 import pax
 from tests.catalogue import MASK_TS
+from tests.catalogue_image import IMAGE_FUNCTIONS
 from tests.catalogue_normalization import NORM_FUNCTIONS
 from tests.catalogue_regularization import RANDOM_FUNCTIONS
 from tests.contracts.draws import arguments, integers, normal, unbatched
@@ -20,10 +21,7 @@ QKV = arguments(normal(2, 2, 3), normal(4, 2, 3), normal(4, 2, 5))
 SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
 
 FUNCTIONS = [
-    array_function("avg_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
-    array_function("avg_pool", "VALID, no channels", normal(4, 3), 2, 1, "VALID", None),
-    array_function("max_pool", "SAME", normal(4, 3, 2), 2, 2, "SAME"),
-    array_function("max_pool", "VALID, channels first", normal(2, 4, 3), 2, 1, "VALID", 1),
+    *IMAGE_FUNCTIONS,
     *RANDOM_FUNCTIONS,
     array_function("functional.linear", "", MATRIX, without=SHARED_WEIGHT),
     array_function("functional.embed", "", TABLE, without=SHARED_ARGUMENT),

@@ -17,12 +17,17 @@ from pax.functional.normalization import batch_normalize as batch_normalize
 from pax.functional.normalization import group_normalize as group_normalize
 from pax.functional.normalization import layer_normalize as layer_normalize
 from pax.functional.normalization import normalize as normalize
-from pax.functional.pooling import avg_pool as avg_pool
-from pax.functional.pooling import max_pool as max_pool
+from pax.functional.pooling_adaptive import adaptive_avg_pool as adaptive_avg_pool
+from pax.functional.pooling_adaptive import adaptive_max_pool as adaptive_max_pool
+from pax.functional.pooling_max import max_pool as max_pool
+from pax.functional.pooling_max import min_pool as min_pool
+from pax.functional.pooling_mean import avg_pool as avg_pool
+from pax.functional.pooling_mean import lp_pool as lp_pool
 from pax.functional.recurrent import gru_gates as gru_gates
 from pax.functional.recurrent import gru_step as gru_step
 from pax.functional.recurrent import lstm_step as lstm_step
 from pax.functional.recurrent import vanilla_rnn_step as vanilla_rnn_step
+from pax.functional.resize import resize as resize
 from pax.functional.response_normalization import (
     global_response_normalize as global_response_normalize,
 )
@@ -30,3 +35,5 @@ from pax.functional.response_normalization import (
     local_response_normalize as local_response_normalize,
 )
 from pax.functional.rms_normalization import rms_normalize as rms_normalize
+from pax.functional.shuffle import pixel_shuffle as pixel_shuffle
+from pax.functional.shuffle import pixel_unshuffle as pixel_unshuffle

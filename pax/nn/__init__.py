@@ -31,6 +31,14 @@ from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
 from pax.nn.mlp import MLP as MLP
 from pax.nn.noise import GaussianNoise as GaussianNoise
+from pax.nn.pooling_adaptive import AdaptiveAvgPool as AdaptiveAvgPool
+from pax.nn.pooling_adaptive import AdaptiveMaxPool as AdaptiveMaxPool
+from pax.nn.pooling_global import GlobalAvgPool as GlobalAvgPool
+from pax.nn.pooling_global import GlobalMaxPool as GlobalMaxPool
+from pax.nn.pooling_max import MaxPool as MaxPool
+from pax.nn.pooling_max import MinPool as MinPool
+from pax.nn.pooling_mean import AvgPool as AvgPool
+from pax.nn.pooling_mean import LpPool as LpPool
 from pax.nn.residual import Residual as Residual
 from pax.nn.response_norm import GRN as GRN
 from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm
@@ -38,7 +46,10 @@ from pax.nn.rms_norm import RMSNorm as RMSNorm
 from pax.nn.rng_seq import RngSeq as RngSeq
 from pax.nn.rnn import RNN as RNN
 from pax.nn.sequential import Sequential as Sequential
+from pax.nn.shuffle import PixelShuffle as PixelShuffle
+from pax.nn.shuffle import PixelUnshuffle as PixelUnshuffle
 from pax.nn.stacked import Stack as Stack
 from pax.nn.stacked import stack as stack
+from pax.nn.upsample import Upsample as Upsample
 from pax.nn.vanilla_rnn import VanillaRNN as VanillaRNN
 from pax.nn.vanilla_rnn import VanillaRNNState as VanillaRNNState

@@ -1,7 +1,8 @@
-"""Means and maxima of sliding windows."""
+"""Means, norms, maxima and minima of sliding windows."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,79 @@ def test_a_sequence_may_leave_out_the_batch_axis(pool: Callable[..., jax.Array])
     # one of the two may be an integer
     expected = pool(x, (1, 2, 4, 1), (1, 3, 3, 1), "VALID")
     np.testing.assert_array_equal(pool(x, (2, 4, 1), 3, "VALID"), expected)
+
+
+def test_pairs_of_padding() -> None:
+    pairs = ((1, 2), (0, 0))
+    # [0] 3 1 4 1 5 [0 0]
+    for padding in (pairs, ((0, 0), *pairs), [[1, 2], [0, 0]]):
+        assert flat(pax.max_pool(ROW, 3, 2, padding)) == [3.0, 4.0, 5.0]
+        assert flat(pax.max_pool(-ROW, 3, 2, padding)) == [-1.0, -1.0, -1.0]
+        assert flat(pax.avg_pool(ROW, 3, 2, padding)) == [2.0, 2.0, 3.0]
+    found = pax.avg_pool(ROW, 3, 2, pairs, count_include_pad=True)
+    np.testing.assert_allclose(found.ravel(), [4 / 3, 2, 2], rtol=1e-6)
+
+
+def test_a_last_window_beyond_the_end() -> None:
+    assert flat(pax.max_pool(ROW, 2, 2, "VALID", ceil_mode=True)) == [3.0, 4.0, 5.0]
+    assert flat(pax.avg_pool(ROW, 2, 2, "VALID", ceil_mode=True)) == [2.0, 2.5, 5.0]
+    # what lies beyond the padding is not counted either: [0] 3 1 4 | 1 5 [0] -
+    found = pax.avg_pool(ROW, 4, 4, ((1, 1), (0, 0)), ceil_mode=True, count_include_pad=True)
+    assert flat(found) == [2.0, 2.0]
+    # 3 1 4 | 1 5 [0] | would begin in the padding
+    assert flat(pax.max_pool(ROW, 3, 3, ((0, 1), (0, 0)), ceil_mode=True)) == [4.0, 5.0]
+    # a window larger than the array
+    found = pax.avg_pool(ROW, 6, 2, "VALID", ceil_mode=True)
+    np.testing.assert_allclose(found.ravel(), [2.8], rtol=1e-6)
+    for padding in ("SAME", "same"):
+        np.testing.assert_array_equal(
+            pax.max_pool(ROW, 2, 2, padding, ceil_mode=True), pax.max_pool(ROW, 2, 2, padding)
+        )
+
+
+def test_entries_of_a_window_apart() -> None:
+    assert flat(pax.max_pool(ROW, 2, 1, "VALID", rate=2)) == [4.0, 1.0, 5.0]
+    assert flat(pax.max_pool(ROW, 2, 2, "VALID", rate=3)) == [3.0]
+    assert flat(pax.max_pool(ROW, 2, 1, "SAME", rate=2)) == [1.0, 4.0, 1.0, 5.0, 1.0]
+    x = normal(1, 9, 8, 2)
+    found = pax.max_pool(x, (2, 3, 1), 1, "VALID", rate=(3, 2, 1))
+    parts = [x[:, i : i + 6, j : j + 4] for i in (0, 3) for j in (0, 2, 4)]
+    np.testing.assert_array_equal(found, jnp.stack(parts).max(0))
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_long_windows(stride: int) -> None:
+    x = normal(1, 40, 2)
+    starts = range(0, 21, stride)
+    expected = np.stack([np.asarray(x)[:, i : i + 20].max(1) for i in starts], 1)
+    np.testing.assert_array_equal(max_pool(x, 20, stride, "VALID"), expected)
+    means = np.stack([np.asarray(x)[:, i : i + 20].mean(1) for i in starts], 1)
+    np.testing.assert_allclose(avg_pool(x, 20, stride, "VALID"), means, rtol=1e-5, atol=1e-6)
+
+
+def test_minima() -> None:
+    assert flat(pax.functional.min_pool(ROW, 2, 2, "SAME")) == [1.0, 1.0, 5.0]
+    low, high = -128, 127
+    x = jnp.array([low, 5, high, high], jnp.int8).reshape(1, 4, 1)
+    assert flat(pax.functional.min_pool(x, 2, 1, "SAME")) == [low, 5, high, high]
+    x = jnp.array([7, 5, 255], jnp.uint8).reshape(1, 3, 1)
+    assert flat(pax.functional.min_pool(x, 2, 1, "SAME")) == [5, 5, 255]
+    x = jnp.array([np.inf, np.inf, -np.inf, np.nan]).reshape(1, 4, 1)
+    np.testing.assert_array_equal(
+        pax.functional.min_pool(x, 2, 1, "VALID").ravel(), [np.inf, -np.inf, np.nan]
+    )
+
+
+def test_norms() -> None:
+    x = jnp.array([3.0, -4.0, 0.0, 0.0, 2.0]).reshape(1, 5, 1)
+    assert flat(pax.functional.lp_pool(x, 2, 2, 2, "SAME")) == [5.0, 0.0, 2.0]
+    assert flat(pax.functional.lp_pool(x, 1, 2, 2, "VALID")) == [7.0, 0.0]
+    assert flat(pax.functional.lp_pool(x, 1.0, 5, 1, "VALID")) == [9.0]
+    slope = jax.grad(lambda x: pax.functional.lp_pool(x, 2, 2, 2, "VALID").sum())(x)
+    np.testing.assert_allclose(slope.ravel(), [0.6, -0.8, 0.0, 0.0, 0.0], rtol=1e-6)
+    # the powers are made in float32
+    x = jnp.full((1, 2, 1), 300.0, jnp.float16)
+    assert flat(pax.functional.lp_pool(x, 2, 2, 1, "VALID")) == [424.25]
 
 
 def test_any_axis_can_be_pooled() -> None:
@@ -148,10 +222,11 @@ def test_vmap_and_empty_batch(pool: Callable[..., jax.Array]) -> None:
     assert pool(x[..., :0], 2, 2, "SAME").shape == (3, 1, 3, 0)
 
 
-def test_errors() -> None:
+def test_errors(unchecked: None) -> None:
     assert message(ArgumentError, lambda: pax.avg_pool(ROW, 2, 2, "FULL")) == (
-        "avg_pool got padding='FULL'; expected 'SAME' or 'VALID'.\n"
-        "  fix: pad the input with jnp.pad first, then pool with padding='VALID'."
+        "avg_pool got padding='FULL'; expected 'SAME', 'VALID' or 3 pairs of integers >= 0.\n"
+        "  fix: write padding=[(1, 1), (1, 1), (1, 1)], with one pair (before, after) for each "
+        "axis."
     )
     assert isinstance(ArgumentError("", ""), ValueError)
     for window in (0, -1, [2, 2, 2, 2], (1, 0, 1), (2,)):
@@ -172,6 +247,27 @@ def test_errors() -> None:
         "by (0, 0).\n"
         "  fix: use a smaller window, more padding or a larger input."
     )
+    assert message(ArgumentError, lambda: pax.max_pool(ROW, 2, 1, ((0, 2), (0, 0)))) == (
+        "max_pool got an axis of 5 padded by (0, 2); a window of 2 would hold padding alone.\n"
+        "  fix: use less padding on this axis."
+    )
+    assert message(ArgumentError, lambda: pax.max_pool(ROW[:, :1], 2, 1, "SAME", rate=2)) == (
+        "max_pool got an axis of 1 padded by (1, 1); a window of 2 would hold padding alone.\n"
+        "  fix: use less padding on this axis."
+    )
+    for pairs in ([(1, 1)], [(1, 1)] * 4, [(1, -1), (0, 0)], 1):
+        with pytest.raises(ArgumentError, match=r"^avg_pool got padding="):
+            pax.avg_pool(ROW, 2, 2, pairs)  # type: ignore[arg-type]
+    assert message(ArgumentError, lambda: pax.max_pool(ROW, 2, 2, "SAME", rate=0)) == (
+        "max_pool got rate=0; expected a positive integer or 3 of them.\n"
+        "  fix: write rate=(2, 2, 2), with one number of your own for each axis."
+    )
+    for p in (0.5, np.inf, np.nan, True):
+        call = functools.partial(pax.functional.lp_pool, ROW, p, 2, 2, "SAME")
+        assert message(ArgumentError, call) == (
+            f"lp_pool got p={p!r}; expected a finite number of at least 1.\n"
+            "  fix: write p=2 for the Euclidean norm; for p=inf use max_pool of jnp.abs(value)."
+        )
     assert message(
         DtypeError, lambda: pax.avg_pool(jnp.arange(3).reshape(1, 3, 1), 2, 2, "SAME")
     ) == (

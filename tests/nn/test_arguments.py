@@ -35,6 +35,17 @@ BAD: dict[str, Callable[[], Any]] = {
     "InstanceNorm": lambda: pax.InstanceNorm(0),
     "LocalResponseNorm": lambda: pax.LocalResponseNorm(5, k=0.0),
     "GRN": lambda: pax.GRN(3, data_format="NHWC"),
+    "AvgPool": lambda: pax.AvgPool((2, 2), padding=[(1, 1)]),
+    "LpPool": lambda: pax.LpPool(0.5, 2),
+    "MaxPool": lambda: pax.MaxPool(2, padding="FULL"),
+    "MinPool": lambda: pax.MinPool(2, strides=0),
+    "AdaptiveAvgPool": lambda: pax.AdaptiveAvgPool((2, 0)),
+    "AdaptiveMaxPool": lambda: pax.AdaptiveMaxPool(()),
+    "GlobalAvgPool": lambda: pax.GlobalAvgPool(data_format="NHWC"),
+    "GlobalMaxPool": lambda: pax.GlobalMaxPool(data_format="channels_last"),
+    "PixelShuffle": lambda: pax.PixelShuffle(0),
+    "PixelUnshuffle": lambda: pax.PixelUnshuffle((2, 0.5)),  # type: ignore[arg-type]
+    "Upsample": lambda: pax.Upsample(2, align_corners=True),
     "VanillaRNN": lambda: pax.VanillaRNN(-1, 3),
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ CONV = "in_features, out_features, kernel_shape, stride=1"
 CONV_END = "with_bias=True, w_init=None, b_init=None"
 NORM = "scale_init=None, offset_init=None"
 BATCH_NORM = "num_channels, create_scale=True, create_offset=True, decay_rate=0.9, eps=1e-05"
-POOL = "value, window_shape, strides, padding, channel_axis=-1"
+# the page ends after channel_axis; what follows is an addition
+POOL = "value, window_shape, strides, padding, channel_axis=-1, *"
 
 SIGNATURES = {
     "Linear": "in_dim, out_dim, with_bias=True, w_init=None, b_init=None, *, "
@@ -47,8 +48,8 @@ SIGNATURES = {
     "Lambda": "func, name=None",
     "Identity": "*, training=True, name=None",
     "EMA": "initial_value, decay_rate, debias=False, allow_int=False",
-    "avg_pool": POOL,
-    "max_pool": POOL,
+    "avg_pool": f"{POOL}, count_include_pad=False, ceil_mode=False",
+    "max_pool": f"{POOL}, rate=1, ceil_mode=False",
     "dropout": "rng_key, dropout_rate, x",
     "Linear.__call__": "self, x",
     "Dropout.__call__": "self, x",
