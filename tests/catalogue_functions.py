@@ -7,6 +7,7 @@ from typing import Any
 import pax
 from tests.catalogue import MASK_TS
 from tests.catalogue_image import IMAGE_FUNCTIONS
+from tests.catalogue_losses import LOSSES
 from tests.catalogue_normalization import NORM_FUNCTIONS
 from tests.catalogue_regularization import RANDOM_FUNCTIONS
 from tests.contracts.draws import arguments, integers, normal, unbatched
@@ -30,6 +31,7 @@ FUNCTIONS = [
         "functional.conv_transpose", "", TRANSPOSED_KERNEL, **CONV, without=SHARED_WEIGHT
     ),
     *NORM_FUNCTIONS,
+    *LOSSES,
     array_function("functional.dot_product_attention", "", QKV, without=PRODUCTS),
     array_function(
         "functional.dot_product_attention", "mask", arguments(QKV, MASK_TS), without=SHARED_WEIGHT

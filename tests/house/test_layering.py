@@ -28,6 +28,7 @@ FLOORS = {
     "__main__": 3,
     "functional": 2,
     "initializers": 2,
+    "losses": 2,
     "optim": 2,
     "precision": 2,
     "sharding": 2,
@@ -39,7 +40,16 @@ FLOORS = {
 }
 
 #: Layers declare what these need, in their own file, and never ask for them.
-UNSEEN_BY_LAYERS = {"train", "io", "show", "precision", "sharding", "optim"}
+UNSEEN_BY_LAYERS = {
+    "train",
+    "io",
+    "show",
+    "precision",
+    "sharding",
+    "optim",
+    "losses",
+    "metrics",
+}
 
 #: (function, module): the only imports that wait until the function is called.
 LATE_IMPORTS = {
@@ -48,6 +58,7 @@ LATE_IMPORTS = {
     ("pax._core.module.Module.load_state_dict", "pax.io"),
     ("pax._core.jax_compat._trace_state_getter", "jax.extend.core"),
     ("pax._core.jax_compat.define_prng", "jax.extend.random"),
+    ("pax.losses.ctc._ctc", "optax"),
     ("pax.optim.gradient_norm.record_gradient_norm", "optax"),
     ("pax.testing.references._in_torch", "torch"),
 }
