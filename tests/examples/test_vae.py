@@ -22,6 +22,7 @@ EPOCH = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_the_program_reports_the_bound_beside_the_baseline(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ def test_group_norm_channels_first(data_format: str) -> None:
     )
 
 
-@pytest.mark.parametrize("data_format", ["N...C", "NC..."])
+@pytest.mark.parametrize("data_format", ["N...C", pytest.param("NC...", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("axis", [slice(1, None), slice(2, None), (1, 3), 2, [2, 3]], ids=str)
 def test_group_norm_over_any_axes(axis: Any, data_format: str) -> None:
     create = {"create_scale": False, "create_offset": False}
