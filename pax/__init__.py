@@ -63,7 +63,9 @@ from pax.nn import Conv1DTranspose as Conv1DTranspose
 from pax.nn import Conv2D as Conv2D
 from pax.nn import Conv2DTranspose as Conv2DTranspose
 from pax.nn import Conv3D as Conv3D
+from pax.nn import Conv3DTranspose as Conv3DTranspose
 from pax.nn import ConvND as ConvND
+from pax.nn import ConvNDTranspose as ConvNDTranspose
 from pax.nn import DropBlock as DropBlock
 from pax.nn import Dropout as Dropout
 from pax.nn import DropPath as DropPath

@@ -67,17 +67,21 @@ def layers(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> l
     ]
 
 
-def transposed(n: int, first: str) -> list[Case]:
-    """Returns the rows of the transposed convolutions over `n` axes."""
-    conv = functools.partial(row, f"Conv{n}DTranspose", without=WEIGHTS)
-    space, kernel, again = SPACE[:n], KERNEL[:n], n > 1
-    pairs: dict[str, Any] = {"padding": [(1, 0), (2, 1)][:n], "stride": (2, 1)[:n]}
-    features = (3, 2, kernel)
+def transposed(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> list[Case]:
+    """Returns the rows of the transposed convolution over `n` axes; beyond two, all are slow."""
+    conv = functools.partial(row, name, without=WEIGHTS)
+    space, kernel, again = (4, 3, 2, 2)[:n], KERNEL[:n], n > 1
+    features = (*positional, 3, 2, kernel)
+    pairs: dict[str, Any] = {"padding": [(2, 1), (2, 1), (0, 1), (0, 0)][:n], "stride": 2}
+    groups: dict[str, Any] = {"feature_group_count": 2, "rate": 2, "output_padding": 1}
+    grouped, four = (*positional, 4, 2, kernel), normal(*space, 4)
+    bare: dict[str, Any] = {"name": "up", **BARE, "slow": again}
+    other: dict[str, Any] = {"data_format": first, "slow": again}
     return [
-        conv("", features, normal(*space, 3), BOTH, stride=2, name="up"),
-        conv("VALID, no bias", features, normal(*space, 3), "weight", **BARE, slow=again),
-        conv("channels first", features, normal(3, *space), BOTH, data_format=first, slow=again),
-        conv("pairs", features, normal(*space, 3), BOTH, **pairs, **INITS, slow=again),
+        conv("", features, normal(*space, 3), BOTH, stride=2, slow=n > 2),
+        conv("VALID, no bias", features, normal(*space, 3), "weight", **bare),
+        conv("channels first", features, normal(3, *space), BOTH, **other),
+        conv("groups, pairs", grouped, four, BOTH, **groups, **pairs, **INITS, slow=again),
     ]
 
 
@@ -89,6 +93,8 @@ CONVOLUTIONS = [
     *layers("Conv2D", 2, "NCHW"),
     *layers("Conv3D", 3, "NCDHW"),
     *layers("ConvND", 4, "NC...", (4,)),
-    *transposed(1, "NCW"),
-    *transposed(2, "NCHW"),
+    *transposed("Conv1DTranspose", 1, "NCW"),
+    *transposed("Conv2DTranspose", 2, "NCHW"),
+    *transposed("Conv3DTranspose", 3, "NCDHW"),
+    *transposed("ConvNDTranspose", 4, "NC...", (4,)),
 ]

@@ -14,12 +14,15 @@ Pairs = tuple[tuple[int, int], ...]
 Padding = str | Sequence[Sequence[int]]
 
 
-def per_axis(function: str, argument: str, value: Any, count: int) -> tuple[int, ...]:
-    """Returns `value`, a positive integer or a sequence of `count` of them, as a tuple."""
+def per_axis(
+    function: str, argument: str, value: Any, count: int, minimum: int = 1
+) -> tuple[int, ...]:
+    """Returns `value`, an integer of this size or a sequence of `count` of them, as a tuple."""
     entries = tuple(value) if isinstance(value, Sequence) else (value,) * count
-    if len(entries) != count or not all(_is_size(entry, 1) for entry in entries):
+    if len(entries) != count or not all(_is_size(entry, minimum) for entry in entries):
+        kind = "a positive integer" if minimum == 1 else f"an integer >= {minimum}"
         raise ArgumentError(
-            f"{function} got {argument}={value!r}; expected a positive integer or {count} of them.",
+            f"{function} got {argument}={value!r}; expected {kind} or {count} of them.",
             f"write {argument}={(2,) * count}, with one number of your own for each axis.",
         )
     return tuple(map(operator.index, entries))

@@ -12,6 +12,8 @@ from pax.nn.convolution import Conv3D as Conv3D
 from pax.nn.convolution import ConvND as ConvND
 from pax.nn.convolution_transpose import Conv1DTranspose as Conv1DTranspose
 from pax.nn.convolution_transpose import Conv2DTranspose as Conv2DTranspose
+from pax.nn.convolution_transpose import Conv3DTranspose as Conv3DTranspose
+from pax.nn.convolution_transpose import ConvNDTranspose as ConvNDTranspose
 from pax.nn.drop_block import DropBlock as DropBlock
 from pax.nn.dropout import AlphaDropout as AlphaDropout
 from pax.nn.dropout import Dropout as Dropout

@@ -33,6 +33,14 @@ def test_by_hand() -> None:
     assert run(stride=4) == [100, 10, 1, 0, 200, 20, 2, 0, 300, 30, 3, 0]
     # without a stride it is a plain convolution
     assert run() == [210, 321, 32]
+    # one place more at the end, of which the kernel does not see all that is before it
+    assert run(stride=2, padding=[(0, 0)], output_padding=1) == [201, 20, 302, 30]
+    # an entry of the kernel every two places: 1 2 3 under 1 . 10 . 100
+    assert run(rate=2, padding=[(4, 4)]) == [100, 200, 310, 20, 31, 2, 3]
+    assert run(rate=2) == [310, 20, 31]
+    # the same kernel over 0 1 0 0 2 0 0 3 and six zeros
+    y = run(rate=2, stride=3, padding=[(1, 4)], output_padding=2)
+    assert y == [200, 1, 20, 300, 2, 30, 0, 3, 0, 0]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -66,6 +74,20 @@ def test_bias_and_features_along_the_channel_axis() -> None:
     np.testing.assert_allclose(jnp.moveaxis(first, 1, -1), y, rtol=1e-5, atol=1e-5)
 
 
+def test_groups_by_hand() -> None:
+    x = jnp.array([[[1.0, 2.0, 30.0, 40.0]]])
+    weight = jnp.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 1.0]])[None]  # [1, O, I / 2]
+    y = conv_transpose(x, weight, feature_group_count=2, data_format="NWC")
+    assert y.ravel().tolist() == [1, 1.5, 40, 70]
+
+
+@pytest.mark.parametrize(("groups", "count"), [(1, 1), (3, 1), (1, 3)])
+def test_an_empty_batch_of_any_kind(groups: int, count: int) -> None:
+    x, weight = jnp.ones((0, *(3,) * count, 3)), jnp.ones((*(2,) * count, 6, 3 // groups))
+    y = conv_transpose(x, weight, stride=2, data_format="N...C", feature_group_count=groups)
+    assert y.shape == (0, *(6,) * count, 6)
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_dtype_is_kept(dtype: Any) -> None:
     y = conv_transpose(X.astype(dtype), WEIGHT.astype(dtype), stride=2, data_format="NWC")
@@ -95,6 +117,24 @@ def test_errors() -> None:
     assert message(ArgumentError, call(stride=-1)) == (
         "conv_transpose got stride=-1; expected a positive integer or 1 of them.\n"
         "  fix: write stride=(2,), with one number of your own for each axis."
+    )
+    assert message(ArgumentError, call(output_padding=-1)) == (
+        "conv_transpose got output_padding=-1; expected an integer >= 0 or 1 of them.\n"
+        "  fix: write output_padding=(2,), with one number of your own for each axis."
+    )
+    assert message(ArgumentError, call(output_padding=3, stride=3, rate=2)) == (
+        "conv_transpose got output_padding=3 with stride (3,) and rate (2,); expected less than "
+        "the larger of both.\n"
+        "  fix: use a larger input, or pairs of padding."
+    )
+    assert message(ArgumentError, call(feature_group_count=2)) == (
+        "conv_transpose got feature_group_count=2 for 1 output features.\n"
+        "  fix: choose a number of groups that divides the number of output features."
+    )
+    assert message(ArgumentError, call(padding="CAUSAL")) == (
+        "conv_transpose got padding='CAUSAL'; expected 'SAME', 'VALID' or 1 pairs of integers "
+        ">= 0.\n"
+        "  fix: write padding=[(1, 1)], with one pair (before, after) for each axis."
     )
     assert message(ArgumentError, call(padding="CIRCULAR")) == (
         "conv_transpose got padding='CIRCULAR'; expected 'SAME', 'VALID' or 1 pairs of integers "

@@ -26,6 +26,8 @@ BAD: dict[str, Callable[[], Any]] = {
     "ConvND": lambda: pax.ConvND(0, 3, 4, 3),
     "Conv1DTranspose": lambda: pax.Conv1DTranspose(2, 3, 3, padding="FULL"),
     "Conv2DTranspose": lambda: pax.Conv2DTranspose(2, 3, (3, 3, 3)),
+    "Conv3DTranspose": lambda: pax.Conv3DTranspose(2, 3, 3, output_padding=1),
+    "ConvNDTranspose": lambda: pax.ConvNDTranspose(2.0, 2, 3, 3),  # type: ignore[arg-type]
     "BatchNorm1D": lambda: pax.BatchNorm1D(3, data_format="NHWC"),
     "BatchNorm2D": lambda: pax.BatchNorm2D(3, decay_rate=2.0),
     "LayerNorm": lambda: pax.LayerNorm(3, "time", True, True),

@@ -32,6 +32,8 @@ def by_hand(**options: Any) -> pax.Conv1DTranspose:
         # spread out by two: 1 0 2 0 3
         ({"stride": 2}, [100.5, 10.5, 201.5, 20.5, 302.5, 30.5]),
         ({"stride": [2], "padding": ((0, 0),)}, [201.5, 20.5, 302.5]),
+        ({"stride": 2, "padding": [(0, 0)], "output_padding": (1,)}, [201.5, 20.5, 302.5, 30.5]),
+        ({"rate": 2}, [310.5, 20.5, 31.5]),
     ],
     ids=str,
 )
@@ -81,7 +83,25 @@ def test_edge_shapes() -> None:
     np.testing.assert_array_equal(layer(X).ravel(), [2.0, 0.0, 4.0, 0.0, 6.0, 0.0])
 
 
+def test_three_axes_by_hand() -> None:
+    layer = pax.Conv3DTranspose(1, 1, (1, 2, 2), stride=(1, 2, 2), with_bias=False)
+    layer = layer.replace(weight=jnp.array([1.0, 10.0, 100.0, 1000.0]).reshape(1, 2, 2, 1, 1))
+    y = layer(jnp.array([2.0, 3.0]).reshape(1, 2, 1, 1, 1))
+    assert y[0, ..., 0].tolist() == [[[2000, 200], [20, 2]], [[3000, 300], [30, 3]]]
+    free = pax.ConvNDTranspose(3, 1, 1, (1, 2, 2), (1, 2, 2), with_bias=False)
+    np.testing.assert_array_equal(
+        free.replace(weight=layer.weight)(jnp.ones((1, 1, 1, 1, 1))),
+        layer(jnp.ones((1, 1, 1, 1, 1))),
+    )
+
+
 def test_printed_form() -> None:
+    layer = pax.ConvNDTranspose(2, 4, 2, 3, 2, output_padding=1, feature_group_count=2)
+    assert repr(layer) == (
+        "ConvNDTranspose(num_spatial_dims=2, in_features=4, out_features=2, kernel_shape=(3, 3), "
+        "stride=(2, 2), padding=SAME, with_bias=True, data_format=N...C, feature_group_count=2, "
+        "output_padding=(1, 1))"
+    )
     assert repr(pax.Conv1DTranspose(3, 4, 5, 2, "VALID", False, name="up")) == (
         "(up) Conv1DTranspose(in_features=3, out_features=4, kernel_shape=(5,), stride=(2,), "
         "padding=VALID, with_bias=False, data_format=NWC)"
@@ -117,6 +137,38 @@ UP2D = (
         "Conv1DTranspose got padding='FULL'; expected 'SAME', 'VALID' or 1 pairs of sizes "
         "(before, after).",
         "write padding='SAME' or padding=[(1, 1)].",
+    ),
+    Bad(
+        lambda: pax.Conv1DTranspose(3, 4, 3, padding="CAUSAL"),
+        pax.ArgumentError,
+        "Conv1DTranspose got padding='CAUSAL'; expected 'SAME', 'VALID' or 1 pairs of sizes "
+        "(before, after).",
+        "write padding='SAME' or padding=[(1, 1)].",
+    ),
+    Bad(
+        lambda: pax.Conv2DTranspose(3, 4, 3, 2, output_padding=(1, 2)),
+        pax.ArgumentError,
+        "Conv2DTranspose got output_padding=(1, 2) with stride=(2, 2) and rate=(1, 1); expected "
+        "less than the larger of both.",
+        "use a larger input, or pairs of padding.",
+    ),
+    Bad(
+        lambda: pax.Conv2DTranspose(3, 4, 3, 2, output_padding=(1,)),
+        pax.ArgumentError,
+        "Conv2DTranspose got output_padding=(1,); expected an integer of at least 0 or 2 of them.",
+        "write output_padding=1 or output_padding=(1, 1).",
+    ),
+    Bad(
+        lambda: pax.Conv1DTranspose(3, 4, 3, 2, output_padding=-1),
+        pax.ArgumentError,
+        "Conv1DTranspose got output_padding=-1; expected an integer of at least 0 or 1 of them.",
+        "write output_padding=1 or output_padding=(1,).",
+    ),
+    Bad(
+        lambda: pax.Conv2DTranspose(4, 3, 3, feature_group_count=2),
+        pax.ArgumentError,
+        "Conv2DTranspose got out_features=3 and feature_group_count=2, which does not divide it.",
+        "choose a number of groups that divides out_features.",
     ),
     Bad(
         lambda: pax.Conv1DTranspose(3, 4, 3, 1, "SAME", "zeros"),  # type: ignore[arg-type]

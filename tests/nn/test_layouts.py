@@ -64,6 +64,18 @@ LAYOUTS: dict[str, tuple[Callable[[], pax.Module], dict[str, tuple[int, ...]]]] 
         lambda: pax.Conv2DTranspose(4, 6, (3, 2)),
         {"weight": (3, 2, 6, 4), "bias": (6,)},
     ),
+    "Conv2DTranspose, groups": (
+        lambda: pax.Conv2DTranspose(4, 6, (3, 2), feature_group_count=2),
+        {"weight": (3, 2, 6, 2), "bias": (6,)},
+    ),
+    "Conv3DTranspose": (
+        lambda: pax.Conv3DTranspose(4, 6, (3, 2, 1)),
+        {"weight": (3, 2, 1, 6, 4), "bias": (6,)},
+    ),
+    "ConvNDTranspose": (
+        lambda: pax.ConvNDTranspose(4, 4, 6, 2),
+        {"weight": (2, 2, 2, 2, 6, 4), "bias": (6,)},
+    ),
     "Conv2DTranspose, no bias": (
         lambda: pax.Conv2DTranspose(4, 6, 3, with_bias=False),
         {"weight": (3, 3, 6, 4)},

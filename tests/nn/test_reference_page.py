@@ -22,15 +22,15 @@ SIGNATURES = {
     "rng_key=None, name=None",
     "Dropout": "dropout_rate, *, name=None",
     "Embed": "vocab_size, embed_dim, w_init=None, *, rng_key=None, name=None",
-    # mask and padding_mode are an addition
+    # arguments of convolutions by name, beyond name and key, are an addition
     "Conv1D": f"{CONV}, rate=1, padding='SAME', {CONV_END}, data_format='NWC', "
     "feature_group_count=1, *, mask=None, padding_mode='zeros', name=None, rng_key=None",
     "Conv2D": f"{CONV}, rate=1, padding='SAME', {CONV_END}, data_format='NHWC', "
     "feature_group_count=1, *, mask=None, padding_mode='zeros', name=None, rng_key=None",
     "Conv1DTranspose": f"{CONV}, padding='SAME', {CONV_END}, data_format='NWC', *, "
-    "name=None, rng_key=None",
+    "output_padding=0, rate=1, feature_group_count=1, name=None, rng_key=None",
     "Conv2DTranspose": f"{CONV}, padding='SAME', {CONV_END}, data_format='NHWC', *, "
-    "name=None, rng_key=None",
+    "output_padding=0, rate=1, feature_group_count=1, name=None, rng_key=None",
     "BatchNorm1D": f"{BATCH_NORM}, data_format='NWC', *, name=None",
     "BatchNorm2D": f"{BATCH_NORM}, data_format='NHWC', *, name=None",
     "LayerNorm": f"num_channels, axis, create_scale, create_offset, eps=1e-05, {NORM}, *, "
