@@ -30,11 +30,45 @@ VQ_VAE = [
 
 MIXER = [
     f"{dense('stem')} {norms('blocks.0.norm1')}",
-    dense("blocks.0.tokens.fc1", "blocks.0.tokens.fc2"),
+    dense("blocks.0.tokens.layers.0", "blocks.0.tokens.layers.1"),
     norms("blocks.0.norm2"),
-    dense("blocks.0.channels.fc1", "blocks.0.channels.fc2"),
+    dense("blocks.0.channels.layers.0", "blocks.0.channels.layers.1"),
     f"{norms('norm')} {dense('logits')}",
 ]
+
+
+def conv_norms(*parts: str) -> str:
+    """Returns the paths of the parameters of convolutions with a batch norm."""
+    return " ".join(f"{part}.conv.weight {norms(f'{part}.norm')}" for part in parts)
+
+
+#: Two blocks: one without its first convolution, one that adds its input.
+BLOCKS = [
+    ["blocks.0.depthwise", "blocks.0.project"],
+    [f"blocks.1.{part}" for part in ("expand", "depthwise", "project")],
+]
+ALL = ["stem", *BLOCKS[0], *BLOCKS[1], "head"]
+SQUEEZES = [dense(f"blocks.{i}.squeeze.fc1", f"blocks.{i}.squeeze.fc2") for i in range(2)]
+MOBILE = f"{conv_norms(*ALL)} {dense('logits')}"
+EFFICIENT = " ".join(
+    [
+        conv_norms("stem", BLOCKS[0][0]),
+        SQUEEZES[0],
+        conv_norms(BLOCKS[0][1], *BLOCKS[1][:2]),
+        SQUEEZES[1],
+        conv_norms(BLOCKS[1][2], "head"),
+        dense("logits"),
+    ]
+)
+STATE = f"rng_seq._rng_key {averages(*(f'{part}.norm' for part in ALL))}"
+INVERTED = {
+    "width": 0.25,
+    "stages": ((1, 32, 1, 1), (2, 32, 1, 1, 5)),
+    "dropout_rate": 0.3,
+    "bn_config": {"decay_rate": 0.5},
+    "data_format": "NHWC",
+    "name": "net",
+}
 
 
 def mixer(key: Any) -> Any:
@@ -130,5 +164,17 @@ IMAGE_NETS = [
         decay_rate=0.5,
         data_format="NHWC",
         name="codes",
+    ),
+    in_batches("nets.MobileNetV2", "", (2, 3), normal(5, 4, 2), MOBILE, STATE, **INVERTED),
+    in_batches(
+        "nets.EfficientNet",
+        "",
+        (2, 3),
+        normal(5, 4, 2),
+        EFFICIENT,
+        STATE,
+        depth=0.9,
+        drop_path_rate=0.4,
+        **INVERTED,
     ),
 ]

@@ -2,7 +2,9 @@
 
 from pax.nets.dcgan import DCGANDiscriminator as DCGANDiscriminator
 from pax.nets.dcgan import DCGANGenerator as DCGANGenerator
+from pax.nets.efficientnet import EfficientNet as EfficientNet
 from pax.nets.mlp_mixer import MLPMixer as MLPMixer
+from pax.nets.mobilenet import MobileNetV2 as MobileNetV2
 from pax.nets.resnet import ResNet as ResNet
 from pax.nets.resnet_sizes import ResNet18 as ResNet18
 from pax.nets.resnet_sizes import ResNet34 as ResNet34

@@ -12,7 +12,7 @@ import pax.initializers as initializers
 from pax._core import ArgumentError, Module, arguments
 from pax.nets import images, keys
 from pax.nets.parts import FORMATS
-from pax.nn import Conv2D, LayerNorm, Linear
+from pax.nn import MLP, Conv2D, LayerNorm, Linear
 
 #: The epsilon of the authors' program, for all norms.
 EPS = 1e-6
@@ -146,9 +146,9 @@ class MixerBlock(Module):
     """Mixes tokens, then channels."""
 
     norm1: LayerNorm
-    tokens: DenseBlock
+    tokens: MLP
     norm2: LayerNorm
-    channels: DenseBlock
+    channels: MLP
 
     def __init__(
         self,
@@ -160,9 +160,9 @@ class MixerBlock(Module):
     ) -> None:
         super().__init__()
         self.norm1 = LayerNorm(dim, -1, True, True, EPS)
-        self.tokens = DenseBlock(num_tokens, tokens_dim, layer_keys)
+        self.tokens = _mlp(num_tokens, tokens_dim, layer_keys)
         self.norm2 = LayerNorm(dim, -1, True, True, EPS)
-        self.channels = DenseBlock(dim, channels_dim, layer_keys)
+        self.channels = _mlp(dim, channels_dim, layer_keys)
 
     def __call__(self, x: Array) -> Array:
         """Applies the block to x, shape [B, tokens, D]."""
@@ -170,17 +170,5 @@ class MixerBlock(Module):
         return x + self.channels(self.norm2(x))
 
 
-class DenseBlock(Module):
-    """fc2(gelu(fc1(x))), as wide outside as x."""
-
-    fc1: Linear
-    fc2: Linear
-
-    def __init__(self, dim: int, inside: int, layer_keys: Iterator[Any]) -> None:
-        super().__init__()
-        self.fc1 = Linear(dim, inside, rng_key=next(layer_keys))
-        self.fc2 = Linear(inside, dim, rng_key=next(layer_keys))
-
-    def __call__(self, x: Array) -> Array:
-        """Applies the block to the last axis of x."""
-        return self.fc2(jax.nn.gelu(self.fc1(x)))
+def _mlp(dim: int, inside: int, layer_keys: Iterator[Any]) -> MLP:
+    return MLP((dim, inside, dim), jax.nn.gelu, rng_key=next(layer_keys))

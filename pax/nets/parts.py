@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pax._core import ArgumentError
 from pax.nn import BatchNorm2D, Conv2D
 
 #: Orders of the axes of images.
 FORMATS = ("NCHW", "NHWC")
+BN_ARGUMENTS = ("create_scale", "create_offset", "decay_rate", "eps")
 
 
 class Parts(NamedTuple):
@@ -37,3 +39,16 @@ class Parts(NamedTuple):
     def norm(self, num_channels: int) -> BatchNorm2D:
         """Returns a batch norm."""
         return BatchNorm2D(num_channels, data_format=self.data_format, **self.bn_config)
+
+
+def checked_bn(network: str, bn_config: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Returns the arguments of batch norms; raises if there are others among them."""
+    bn_config = {} if bn_config is None else bn_config
+    unknown = [name for name in bn_config if name not in BN_ARGUMENTS]
+    if unknown:
+        raise ArgumentError(
+            f"{network} got {', '.join(map(repr, unknown))} in bn_config; expected "
+            f"{', '.join(BN_ARGUMENTS)}.",
+            "write bn_config={'decay_rate': 0.9}; the network sets the rest.",
+        )
+    return bn_config

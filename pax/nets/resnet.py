@@ -14,12 +14,11 @@ import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ArgumentError, Module, arguments
 from pax.nets import keys, per_group
-from pax.nets.parts import FORMATS, Parts
+from pax.nets.parts import FORMATS, Parts, checked_bn
 from pax.nets.resnet_blocks import NARROWING, BlockGroup, BlockShape
 from pax.nn import BatchNorm2D, Conv2D, Linear
 
 STEM_CHANNELS = 64
-BN_ARGUMENTS = ("create_scale", "create_offset", "decay_rate", "eps")
 
 
 class ResNet(Module):
@@ -86,7 +85,7 @@ class ResNet(Module):
         shapes = _block_shapes(
             network, len(blocks_per_group), bottleneck, channels_per_group, use_projection, strides
         )
-        parts = Parts(data_format, _checked_bn(network, bn_config), keys.for_layers(rng_key))
+        parts = Parts(data_format, checked_bn(network, bn_config), keys.for_layers(rng_key))
         self.input_channels = input_channels
         self.blocks_per_group = blocks_per_group
         self.num_classes = num_classes
@@ -183,15 +182,3 @@ def _block_shapes(
             inputs, channels, strides, use_projection, strict=True
         )
     ]
-
-
-def _checked_bn(network: str, bn_config: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    bn_config = {} if bn_config is None else bn_config
-    unknown = [name for name in bn_config if name not in BN_ARGUMENTS]
-    if unknown:
-        raise ArgumentError(
-            f"{network} got {', '.join(map(repr, unknown))} in bn_config; expected "
-            f"{', '.join(BN_ARGUMENTS)}.",
-            "write bn_config={'decay_rate': 0.9}; the network sets the rest.",
-        )
-    return bn_config

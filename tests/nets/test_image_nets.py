@@ -37,6 +37,12 @@ TINY: dict[str, Callable[..., Any]] = {
         channels_dim=6,
         **options,
     ),
+    "MobileNetV2": lambda **options: pax.nets.MobileNetV2(
+        3, 5, width=0.25, stages=((1, 32, 1, 1), (2, 32, 1, 2)), **options
+    ),
+    "EfficientNet": lambda **options: pax.nets.EfficientNet(
+        3, 5, width=0.25, stages=((1, 32, 1, 1), (2, 32, 1, 2)), **options
+    ),
 }
 #: Other inputs than images.
 INPUTS = {"DCGANGenerator": (5,)}
@@ -45,7 +51,8 @@ DRAWN = ("weight", "sums")
 #: Weights that start at zero.
 ZERO = {"MLPMixer": ("logits.weight",)}
 
-#: Numbers of trainable parameters as the papers, and the programs that go with them, have them.
+#: Numbers of trainable parameters as the papers, and the programs that go with them, have them;
+#: the examples of docstrings count those of other networks.
 COUNTS: dict[str, tuple[Callable[..., Any], int]] = {
     "MLPMixer S/16": (lambda **options: pax.nets.MLPMixer(3, 1000, **options), 18_528_264),
     "MLPMixer B/16": (
@@ -53,6 +60,10 @@ COUNTS: dict[str, tuple[Callable[..., Any], int]] = {
             3, 1000, dim=768, num_layers=12, tokens_dim=384, channels_dim=3072, **options
         ),
         59_880_472,
+    ),
+    "EfficientNet B7": (
+        lambda **options: pax.nets.EfficientNet(3, 1000, width=2.0, depth=3.1, **options),
+        66_347_960,
     ),
 }
 
@@ -75,6 +86,7 @@ def without_zeros(net: Any) -> Any:
     return jax.tree.map(draw, net)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTS)
 def test_number_of_parameters(name: str) -> None:
     make, count = COUNTS[name]

@@ -11,10 +11,10 @@ class DenseBlock(nn.Module):
 
     def __init__(self, dim: int, inside: int) -> None:
         super().__init__()
-        self.fc1, self.fc2 = nn.Linear(dim, inside), nn.Linear(inside, dim)
+        self.layers = nn.ModuleList([nn.Linear(dim, inside), nn.Linear(inside, dim)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+        return self.layers[1](F.gelu(self.layers[0](x), approximate="tanh"))
 
 
 class MixerBlock(nn.Module):
