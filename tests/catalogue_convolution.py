@@ -85,6 +85,35 @@ def transposed(name: str, n: int, first: str, positional: tuple[int, ...] = ()) 
     ]
 
 
+def depthwise(n: int, first: str) -> list[Case]:
+    """Returns the rows of the depthwise and separable convolutions over `n` axes."""
+    conv = functools.partial(row, f"DepthwiseConv{n}D", without=WEIGHTS)
+    space, kernel = SPACE[:n], KERNEL[:n]
+    more: dict[str, Any] = {"rate": 2, "stride": 2, "channel_multiplier": 2, "name": "each"}
+    masked: dict[str, Any] = {"mask": mask(n), "padding_mode": "replicate", "data_format": first}
+    return [
+        conv("", (3, kernel), normal(*space, 3), BOTH, slow=n != 2),
+        conv("VALID, no bias", (3, kernel), normal(*space, 3), "weight", **BARE, slow=True),
+        conv("more outputs", (3, kernel), normal(*space, 3), BOTH, **more, **INITS, slow=True),
+        conv("mask", (3, kernel), normal(3, *space), BOTH, "mask", **masked, slow=True),
+    ]
+
+
+def separable(n: int, first: str) -> list[Case]:
+    """Returns the rows of the separable convolution over `n` axes."""
+    conv = functools.partial(row, f"SeparableConv{n}D", without=WEIGHTS)
+    space, kernel, one = SPACE[:n], KERNEL[:n], "depthwise.weight pointwise.weight"
+    more: dict[str, Any] = {"rate": 2, "stride": 2, "channel_multiplier": 2, "name": "apart"}
+    other: dict[str, Any] = {"padding_mode": "replicate", "data_format": first}
+    both = f"{one} pointwise.bias"
+    return [
+        conv("", (3, 2, kernel), normal(*space, 3), both, slow=n != 2),
+        conv("VALID, no bias", (3, 2, kernel), normal(*space, 3), one, **BARE, slow=True),
+        conv("options", (3, 2, kernel), normal(3, *space), both, **more, **other, slow=True),
+        conv("own initializers", (3, 2, kernel), normal(*space, 3), both, **INITS, slow=True),
+    ]
+
+
 causal = functools.partial(row, "Conv1D", "causal, stride", (3, 2, 3), without=WEIGHTS, slow=True)
 
 CONVOLUTIONS = [
@@ -93,6 +122,11 @@ CONVOLUTIONS = [
     *layers("Conv2D", 2, "NCHW"),
     *layers("Conv3D", 3, "NCDHW"),
     *layers("ConvND", 4, "NC...", (4,)),
+    *depthwise(1, "NCW"),
+    *depthwise(2, "NCHW"),
+    *depthwise(3, "NCDHW"),
+    *separable(1, "NCW"),
+    *separable(2, "NCHW"),
     *transposed("Conv1DTranspose", 1, "NCW"),
     *transposed("Conv2DTranspose", 2, "NCHW"),
     *transposed("Conv3DTranspose", 3, "NCDHW"),

@@ -14,6 +14,9 @@ from pax.nn.convolution_transpose import Conv1DTranspose as Conv1DTranspose
 from pax.nn.convolution_transpose import Conv2DTranspose as Conv2DTranspose
 from pax.nn.convolution_transpose import Conv3DTranspose as Conv3DTranspose
 from pax.nn.convolution_transpose import ConvNDTranspose as ConvNDTranspose
+from pax.nn.depthwise_convolution import DepthwiseConv1D as DepthwiseConv1D
+from pax.nn.depthwise_convolution import DepthwiseConv2D as DepthwiseConv2D
+from pax.nn.depthwise_convolution import DepthwiseConv3D as DepthwiseConv3D
 from pax.nn.drop_block import DropBlock as DropBlock
 from pax.nn.dropout import AlphaDropout as AlphaDropout
 from pax.nn.dropout import Dropout as Dropout
@@ -47,6 +50,8 @@ from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm
 from pax.nn.rms_norm import RMSNorm as RMSNorm
 from pax.nn.rng_seq import RngSeq as RngSeq
 from pax.nn.rnn import RNN as RNN
+from pax.nn.separable_convolution import SeparableConv1D as SeparableConv1D
+from pax.nn.separable_convolution import SeparableConv2D as SeparableConv2D
 from pax.nn.sequential import Sequential as Sequential
 from pax.nn.shuffle import PixelShuffle as PixelShuffle
 from pax.nn.shuffle import PixelUnshuffle as PixelUnshuffle

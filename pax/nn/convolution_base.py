@@ -84,8 +84,7 @@ class Convolution(ParameterModule):
         self.kernel_shape = arguments.size_tuple(layer, "kernel_shape", kernel_shape, n)
         self.stride = arguments.size_tuple(layer, "stride", stride, n)
         self.rate = arguments.size_tuple(layer, "rate", rate, n)
-        names = ("SAME", "VALID", "CAUSAL") if n == 1 and self._may_be_causal else ("SAME", "VALID")
-        self.padding = arguments.padding(layer, padding, n, names)
+        self.padding = checked_padding(layer, padding, n, self._may_be_causal)
         self.padding_mode = _checked_mode(layer, padding_mode, self.padding)
         self.with_bias = with_bias
         self.data_format = data_format
@@ -178,6 +177,14 @@ def _check_features(layer: str, in_features: Any, out_features: Any, groups: Any
                 "not divide it.",
                 f"choose a number of groups that divides {argument}.",
             )
+
+
+def checked_padding(
+    layer: str, padding: Any, n: int, may_be_causal: bool = True
+) -> str | tuple[tuple[int, int], ...]:
+    """Returns the padding of a convolution over `n` axes as a name or pairs."""
+    names = ("SAME", "VALID", "CAUSAL") if n == 1 and may_be_causal else ("SAME", "VALID")
+    return arguments.padding(layer, padding, n, names)
 
 
 def _checked_mode(layer: str, mode: Any, padding: Any) -> str:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pax
@@ -24,6 +25,11 @@ BAD: dict[str, Callable[[], Any]] = {
     "Conv2D": lambda: pax.Conv2D(3, 4, 3, feature_group_count=2),
     "Conv3D": lambda: pax.Conv3D(3, 4, 3, padding="CAUSAL"),
     "ConvND": lambda: pax.ConvND(0, 3, 4, 3),
+    "DepthwiseConv1D": lambda: pax.DepthwiseConv1D(2, 3, 0),
+    "DepthwiseConv2D": lambda: pax.DepthwiseConv2D(2, 3, padding="CAUSAL"),
+    "DepthwiseConv3D": lambda: pax.DepthwiseConv3D(2, 3, mask=np.ones((3, 3, 3))),
+    "SeparableConv1D": lambda: pax.SeparableConv1D(2, 0, 3),
+    "SeparableConv2D": lambda: pax.SeparableConv2D(2, 3, (3, 3, 3)),
     "Conv1DTranspose": lambda: pax.Conv1DTranspose(2, 3, 3, padding="FULL"),
     "Conv2DTranspose": lambda: pax.Conv2DTranspose(2, 3, (3, 3, 3)),
     "Conv3DTranspose": lambda: pax.Conv3DTranspose(2, 3, 3, output_padding=1),

@@ -56,6 +56,14 @@ LAYOUTS: dict[str, tuple[Callable[[], pax.Module], dict[str, tuple[int, ...]]]] 
         lambda: pax.ConvND(4, 4, 6, 2, data_format="NC..."),
         {"weight": (2, 2, 2, 2, 4, 6), "bias": (6,)},
     ),
+    "DepthwiseConv2D": (
+        lambda: pax.DepthwiseConv2D(4, (3, 2), 2),
+        {"weight": (3, 2, 1, 8), "bias": (8,)},
+    ),
+    "SeparableConv1D": (
+        lambda: pax.SeparableConv1D(4, 6, 3, 2),
+        {"depthwise.weight": (3, 1, 8), "pointwise.weight": (1, 8, 6), "pointwise.bias": (6,)},
+    ),
     "Conv1DTranspose": (
         lambda: pax.Conv1DTranspose(4, 6, 3, data_format="NCW"),
         {"weight": (3, 6, 4), "bias": (6,)},
