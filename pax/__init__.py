@@ -45,6 +45,7 @@ from pax.functional import max_pool as max_pool
 from pax.host_memory import keep_host_memory as keep_host_memory
 from pax.io import use_compilation_cache as use_compilation_cache
 from pax.nn import EMA as EMA
+from pax.nn import GLU as GLU
 from pax.nn import GRN as GRN
 from pax.nn import GRU as GRU
 from pax.nn import LSTM as LSTM
@@ -71,6 +72,7 @@ from pax.nn import Dropout as Dropout
 from pax.nn import DropPath as DropPath
 from pax.nn import Embed as Embed
 from pax.nn import GaussianNoise as GaussianNoise
+from pax.nn import GeGLU as GeGLU
 from pax.nn import GlobalAvgPool as GlobalAvgPool
 from pax.nn import GlobalMaxPool as GlobalMaxPool
 from pax.nn import GroupNorm as GroupNorm
@@ -89,12 +91,14 @@ from pax.nn import MultiHeadAttention as MultiHeadAttention
 from pax.nn import Parallel as Parallel
 from pax.nn import PixelShuffle as PixelShuffle
 from pax.nn import PixelUnshuffle as PixelUnshuffle
+from pax.nn import PReLU as PReLU
 from pax.nn import Residual as Residual
 from pax.nn import RMSNorm as RMSNorm
 from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential
 from pax.nn import SpatialDropout as SpatialDropout
 from pax.nn import Stack as Stack
+from pax.nn import SwiGLU as SwiGLU
 from pax.nn import Upsample as Upsample
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState

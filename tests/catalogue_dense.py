@@ -10,8 +10,17 @@ import jax
 import pax
 from tests.catalogue_normalization import AVERAGES
 from tests.contracts.case import Case
-from tests.contracts.draws import integers, normal, unbatched
-from tests.contracts.rows import INTEGERS, NO_BATCH, WEIGHTS, WHOLE_BATCH, row
+from tests.contracts.draws import arguments, integers, normal, unbatched
+from tests.contracts.rows import (
+    INTEGERS,
+    NO_BATCH,
+    PRODUCTS,
+    SHARED_ARGUMENT,
+    WEIGHTS,
+    WHOLE_BATCH,
+    array_function,
+    row,
+)
 
 INITS = {"w_init": pax.initializers.normal(0.3), "b_init": pax.initializers.uniform(0.3)}
 
@@ -104,4 +113,33 @@ COMBINED = [
         without=WEIGHTS | WHOLE_BATCH,
         slow=True,
     ),
+]
+
+gated = functools.partial(row, without=WEIGHTS)
+again = functools.partial(gated, slow=True)
+prelu = functools.partial(row, "PReLU", slow=True)
+BOTH = "weight bias"
+SLOPES: dict[str, Any] = {"w_init": INITS["b_init"], "data_format": "NC...", "name": "slopes"}
+DRAWN = {"free construction": "weights are drawn"}
+
+ACTIVATIONS = [
+    gated("GeGLU", "", (3, 4), normal(3), BOTH),
+    again("GeGLU", "own initializers", (3, 4), normal(3), BOTH, **INITS, name="g"),
+    again("GeGLU", "no bias", (3, 4), normal(3), "weight", with_bias=False),
+    again("SwiGLU", "", (3, 4), normal(3), BOTH, **INITS, name="g"),
+    again("SwiGLU", "no bias", (3, 4), normal(3), "weight", with_bias=False),
+    again("GLU", "", (3, 4), normal(3), BOTH, **INITS, name="g"),
+    again("GLU", "tanh", (3, 4), normal(3), "weight", with_bias=False, activation=jax.nn.tanh),
+    prelu("", (), normal(3), "weight"),
+    prelu("channels first", (3,), normal(3, 2), "weight", **SLOPES, without=DRAWN),
+]
+
+one_more = functools.partial(array_function, slow=True)
+SLOPE = arguments(normal(3), unbatched(3))
+
+DENSE_FUNCTIONS = [
+    one_more("functional.gelu", "", normal(3)),
+    one_more("functional.gelu", "exact", normal(3), approximate=False),
+    one_more("functional.glu", "", normal(4), without=PRODUCTS),
+    one_more("functional.prelu", "", SLOPE, without=SHARED_ARGUMENT | PRODUCTS),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pax
 from tests.catalogue import MASK_TS
+from tests.catalogue_dense import DENSE_FUNCTIONS
 from tests.catalogue_image import IMAGE_FUNCTIONS
 from tests.catalogue_losses import LOSSES
 from tests.catalogue_normalization import NORM_FUNCTIONS
@@ -24,6 +25,7 @@ SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
 FUNCTIONS = [
     *IMAGE_FUNCTIONS,
     *RANDOM_FUNCTIONS,
+    *DENSE_FUNCTIONS,
     array_function("functional.linear", "", MATRIX, without=SHARED_WEIGHT),
     array_function("functional.embed", "", TABLE, without=SHARED_ARGUMENT),
     array_function("functional.conv", "", KERNEL, **CONV, without=SHARED_WEIGHT),

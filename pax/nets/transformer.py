@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Shaped
@@ -18,10 +17,6 @@ from pax.nn import LayerNorm, Linear, MultiHeadAttention, RngSeq
 
 #: A dense block is this many times as wide inside.
 WIDENING = 4
-
-#: The backward pass computes tanh again from the input, so that nothing else of GELU is kept: a
-#: training step of 6 layers, width 128, takes 0.8 of the time on the CPU, and less memory.
-_gelu = jax.jit(jax.checkpoint(jax.nn.gelu), inline=True)
 
 
 class Transformer(Module):
@@ -166,7 +161,7 @@ class DenseBlock(Module):
 
     def __call__(self, x: Array) -> Array:
         """Applies the block to x, shape [..., D]."""
-        return self.fc2(_gelu(self.fc1(x)))
+        return self.fc2(F.gelu(self.fc1(x)))
 
 
 def _add(x: Any, y: Array) -> Array:

@@ -24,6 +24,9 @@ from pax.nn.dropout import DropPath as DropPath
 from pax.nn.dropout import SpatialDropout as SpatialDropout
 from pax.nn.ema import EMA as EMA
 from pax.nn.embed import Embed as Embed
+from pax.nn.gated import GLU as GLU
+from pax.nn.gated import GeGLU as GeGLU
+from pax.nn.gated import SwiGLU as SwiGLU
 from pax.nn.group_norm import GroupNorm as GroupNorm
 from pax.nn.gru import GRU as GRU
 from pax.nn.gru import GRUState as GRUState
@@ -44,6 +47,7 @@ from pax.nn.pooling_max import MaxPool as MaxPool
 from pax.nn.pooling_max import MinPool as MinPool
 from pax.nn.pooling_mean import AvgPool as AvgPool
 from pax.nn.pooling_mean import LpPool as LpPool
+from pax.nn.prelu import PReLU as PReLU
 from pax.nn.residual import Residual as Residual
 from pax.nn.response_norm import GRN as GRN
 from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm

@@ -61,6 +61,10 @@ BAD: dict[str, Callable[[], Any]] = {
     "RNN": lambda: pax.RNN(pax.Linear(2, 3)),
     "Stack": lambda: pax.Stack(pax.Linear(2, 2), 3),
     "Sequential": lambda: pax.Sequential([pax.Linear(2, 3)]),  # type: ignore[arg-type]
+    "GLU": lambda: pax.GLU(3, 0),
+    "SwiGLU": lambda: pax.SwiGLU(0, 3),
+    "GeGLU": lambda: pax.GeGLU(3, 3, with_bias=None),  # type: ignore[arg-type]
+    "PReLU": lambda: pax.PReLU(0),
     "MLP": lambda: pax.MLP((3,)),
     "Residual": lambda: pax.Residual(None),  # type: ignore[arg-type]
     "Parallel": lambda: pax.Parallel([pax.Linear(2, 3)]),  # type: ignore[arg-type]
