@@ -97,11 +97,14 @@ from pax.nn import RMSNorm as RMSNorm
 from pax.nn import RngSeq as RngSeq
 from pax.nn import Sequential as Sequential
 from pax.nn import SpatialDropout as SpatialDropout
+from pax.nn import SpectralNorm as SpectralNorm
 from pax.nn import Stack as Stack
 from pax.nn import SwiGLU as SwiGLU
 from pax.nn import Upsample as Upsample
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState
+from pax.nn import WeightNorm as WeightNorm
+from pax.nn import WeightStandardization as WeightStandardization
 from pax.nn import stack as stack
 from pax.optim import TrainState as TrainState
 from pax.optim import build_train_step as build_train_step

@@ -11,7 +11,15 @@ import numpy as np
 import pax
 from tests.contracts.case import Case
 from tests.contracts.draws import arguments, normal, positive, unbatched
-from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, WHOLE_BATCH, array_function, row
+from tests.contracts.rows import (
+    NO_BATCH,
+    PRODUCTS,
+    SHARED_ARGUMENT,
+    WEIGHTS,
+    WHOLE_BATCH,
+    array_function,
+    row,
+)
 
 HALF = pax.initializers.constant(0.5)
 AVERAGES = "ema_mean.averages ema_mean.debias ema_var.averages ema_var.debias"
@@ -59,6 +67,89 @@ def grn_of(*arguments: Any, **options: Any) -> Any:
     )
 
 
+def weight_norm(key: Any) -> Any:
+    """Returns a dense layer whose weight has a direction and a length."""
+    return pax.WeightNorm(pax.Linear(3, 4, rng_key=key))
+
+
+def normalized_network(key: Any) -> Any:
+    """Returns a network with state of its own, one of its two weights normalised."""
+    conv = pax.Conv1D(3, 4, 2, rng_key=key)
+    net = pax.Sequential(conv, pax.BatchNorm1D(4), jax.nn.gelu, pax.Linear(4, 2, rng_key=key))
+    return pax.WeightNorm(net, weights="modules.0.*ght", axis=None, name="normalized")
+
+
+def spectral_norm(key: Any) -> Any:
+    """Returns a dense layer of spectral norm 1, after no more than its first steps."""
+    return pax.SpectralNorm(pax.Linear(5, 6, rng_key=key), rng_key=key)
+
+
+def spectral_conv(key: Any) -> Any:
+    """Returns a transposed convolution of spectral norm 1."""
+    layer = pax.Conv1DTranspose(3, 4, 2, rng_key=key)
+    return pax.SpectralNorm(layer, weights="weight", axis=-2, num_steps=2, eps=1e-6, name="sn")
+
+
+def standardized(key: Any, **options: Any) -> Any:
+    """Returns a convolution with standardised weights."""
+    return pax.WeightStandardization(pax.Conv1D(3, 4, 2, rng_key=key), **options)
+
+
+LAYER = "layer.weight layer.bias"
+NETWORK = " ".join(
+    f"layer.modules.{i}.{name}"
+    for i, names in ((0, "weight bias"), (1, "scale offset"), (3, "weight bias"))
+    for name in names.split()
+)
+VECTORS = "u.weight v.weight"
+CONSTANT = WEIGHTS | {"smooth": "u and v count as constants for the gradient"}
+
+WRAPPERS = [
+    Case("WeightNorm", "", weight_norm, normal(3), f"{LAYER} scales.weight", without=WEIGHTS),
+    Case(
+        "WeightNorm",
+        "network",
+        normalized_network,
+        normal(4, 3),
+        f"{NETWORK} scales.modules.0.weight",
+        " ".join(f"layer.modules.1.{name}" for name in AVERAGES.split()),
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+        slow=True,
+    ),
+    Case("SpectralNorm", "", spectral_norm, normal(5), LAYER, VECTORS, True, without=CONSTANT),
+    Case(
+        "SpectralNorm",
+        "eval",
+        lambda key: spectral_norm(key).eval(),
+        normal(5),
+        LAYER,
+        VECTORS,
+        without=WEIGHTS,
+    ),
+    Case(
+        "SpectralNorm",
+        "options",
+        spectral_conv,
+        normal(4, 3),
+        LAYER,
+        VECTORS,
+        True,
+        without=CONSTANT,
+        slow=True,
+    ),
+    Case("WeightStandardization", "", standardized, normal(4, 3), LAYER, without=WEIGHTS),
+    Case(
+        "WeightStandardization",
+        "options",
+        lambda key: standardized(key, weights="weight", axis=-2, eps=1e-3, name="ws"),
+        normal(4, 3),
+        LAYER,
+        without=WEIGHTS,
+        slow=True,
+    ),
+]
+
 NORMS = [
     *batch_norms(1),
     *batch_norms(2),
@@ -91,9 +182,14 @@ NORMS = [
         "scale offset",
         slow=True,
     ),
+    *WRAPPERS,
 ]
 
 STATISTICS = WHOLE_BATCH | {"dtype": "the statistics stay in float32"}
+MATRIX, LENGTHS = unbatched(3, 4), arguments(unbatched(3, 4), positive(4))
+VECTOR = arguments(MATRIX, positive(3))
+BOTH = arguments(positive(3, 4), positive(4), positive(3))
+NOT_SMOOTH = NO_BATCH | CONSTANT
 GROWS: dict[str, Any] = {"slow": True, "without": PRODUCTS}
 MOMENTS = arguments(normal(2, 4), unbatched(4), positive(4))
 X = normal(2, 4)
@@ -109,4 +205,8 @@ NORM_FUNCTIONS = [
     array_function(
         "functional.global_response_normalize", "", X, (1,), -1, 1e-3, slow=True, without=PRODUCTS
     ),
+    array_function("functional.weight_normalize", "", LENGTHS, slow=True, without=NO_BATCH),
+    array_function("functional.weight_standardize", "", MATRIX, slow=True, without=NO_BATCH),
+    array_function("functional.power_iteration", "", VECTOR, slow=True, without=NOT_SMOOTH),
+    array_function("functional.spectral_normalize", "", BOTH, slow=True, without=NOT_SMOOTH),
 ]

@@ -23,6 +23,7 @@ from pax._core.flat import FlatTrees as FlatTrees
 from pax._core.forms import forms as forms
 from pax._core.forms import unlike as unlike
 from pax._core.frozen import same as same
+from pax._core.globs import matches as matches
 from pax._core.guard import is_sealed as is_sealed
 from pax._core.guard import may_change as may_change
 from pax._core.jax_compat import cuda_capability as cuda_capability

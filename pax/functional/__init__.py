@@ -40,3 +40,7 @@ from pax.functional.response_normalization import (
 from pax.functional.rms_normalization import rms_normalize as rms_normalize
 from pax.functional.shuffle import pixel_shuffle as pixel_shuffle
 from pax.functional.shuffle import pixel_unshuffle as pixel_unshuffle
+from pax.functional.weights import power_iteration as power_iteration
+from pax.functional.weights import spectral_normalize as spectral_normalize
+from pax.functional.weights import weight_normalize as weight_normalize
+from pax.functional.weights import weight_standardize as weight_standardize

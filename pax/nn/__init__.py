@@ -59,8 +59,11 @@ from pax.nn.separable_convolution import SeparableConv2D as SeparableConv2D
 from pax.nn.sequential import Sequential as Sequential
 from pax.nn.shuffle import PixelShuffle as PixelShuffle
 from pax.nn.shuffle import PixelUnshuffle as PixelUnshuffle
+from pax.nn.spectral_norm import SpectralNorm as SpectralNorm
 from pax.nn.stacked import Stack as Stack
 from pax.nn.stacked import stack as stack
 from pax.nn.upsample import Upsample as Upsample
 from pax.nn.vanilla_rnn import VanillaRNN as VanillaRNN
 from pax.nn.vanilla_rnn import VanillaRNNState as VanillaRNNState
+from pax.nn.weight_norm import WeightNorm as WeightNorm
+from pax.nn.weight_standardization import WeightStandardization as WeightStandardization

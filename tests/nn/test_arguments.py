@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -54,6 +55,9 @@ BAD: dict[str, Callable[[], Any]] = {
     "PixelShuffle": lambda: pax.PixelShuffle(0),
     "PixelUnshuffle": lambda: pax.PixelUnshuffle((2, 0.5)),  # type: ignore[arg-type]
     "Upsample": lambda: pax.Upsample(2, align_corners=True),
+    "WeightNorm": lambda: pax.WeightNorm(jax.nn.relu),  # type: ignore[arg-type]
+    "SpectralNorm": lambda: pax.SpectralNorm(pax.Linear(2, 3), num_steps=0),
+    "WeightStandardization": lambda: pax.WeightStandardization(pax.Linear(2, 3), eps=0.0),
     "VanillaRNN": lambda: pax.VanillaRNN(-1, 3),
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
