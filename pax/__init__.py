@@ -58,6 +58,7 @@ from pax.nn import AvgPool as AvgPool
 from pax.nn import BatchNorm1D as BatchNorm1D
 from pax.nn import BatchNorm2D as BatchNorm2D
 from pax.nn import BatchNorm3D as BatchNorm3D
+from pax.nn import BlurPool as BlurPool
 from pax.nn import Concatenate as Concatenate
 from pax.nn import Conv1D as Conv1D
 from pax.nn import Conv1DTranspose as Conv1DTranspose
@@ -71,6 +72,7 @@ from pax.nn import DropBlock as DropBlock
 from pax.nn import Dropout as Dropout
 from pax.nn import DropPath as DropPath
 from pax.nn import Embed as Embed
+from pax.nn import Fold as Fold
 from pax.nn import GaussianNoise as GaussianNoise
 from pax.nn import GeGLU as GeGLU
 from pax.nn import GlobalAvgPool as GlobalAvgPool
@@ -100,6 +102,7 @@ from pax.nn import SpatialDropout as SpatialDropout
 from pax.nn import SpectralNorm as SpectralNorm
 from pax.nn import Stack as Stack
 from pax.nn import SwiGLU as SwiGLU
+from pax.nn import Unfold as Unfold
 from pax.nn import Upsample as Upsample
 from pax.nn import VanillaRNN as VanillaRNN
 from pax.nn import VanillaRNNState as VanillaRNNState

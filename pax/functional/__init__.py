@@ -15,6 +15,8 @@ from pax.functional.dropout import drop_path as drop_path
 from pax.functional.dropout import dropout as dropout
 from pax.functional.dropout import spatial_dropout as spatial_dropout
 from pax.functional.embedding import embed as embed
+from pax.functional.grid_sample import affine_grid as affine_grid
+from pax.functional.grid_sample import grid_sample as grid_sample
 from pax.functional.noise import gaussian_noise as gaussian_noise
 from pax.functional.normalization import batch_normalize as batch_normalize
 from pax.functional.normalization import group_normalize as group_normalize
@@ -22,6 +24,9 @@ from pax.functional.normalization import layer_normalize as layer_normalize
 from pax.functional.normalization import normalize as normalize
 from pax.functional.pooling_adaptive import adaptive_avg_pool as adaptive_avg_pool
 from pax.functional.pooling_adaptive import adaptive_max_pool as adaptive_max_pool
+from pax.functional.pooling_blur import blur_pool as blur_pool
+from pax.functional.pooling_indices import max_pool_with_indices as max_pool_with_indices
+from pax.functional.pooling_indices import max_unpool as max_unpool
 from pax.functional.pooling_max import max_pool as max_pool
 from pax.functional.pooling_max import min_pool as min_pool
 from pax.functional.pooling_mean import avg_pool as avg_pool
@@ -40,6 +45,8 @@ from pax.functional.response_normalization import (
 from pax.functional.rms_normalization import rms_normalize as rms_normalize
 from pax.functional.shuffle import pixel_shuffle as pixel_shuffle
 from pax.functional.shuffle import pixel_unshuffle as pixel_unshuffle
+from pax.functional.unfold import fold as fold
+from pax.functional.unfold import unfold as unfold
 from pax.functional.weights import power_iteration as power_iteration
 from pax.functional.weights import spectral_normalize as spectral_normalize
 from pax.functional.weights import weight_normalize as weight_normalize

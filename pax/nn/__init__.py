@@ -41,6 +41,7 @@ from pax.nn.mlp import MLP as MLP
 from pax.nn.noise import GaussianNoise as GaussianNoise
 from pax.nn.pooling_adaptive import AdaptiveAvgPool as AdaptiveAvgPool
 from pax.nn.pooling_adaptive import AdaptiveMaxPool as AdaptiveMaxPool
+from pax.nn.pooling_blur import BlurPool as BlurPool
 from pax.nn.pooling_global import GlobalAvgPool as GlobalAvgPool
 from pax.nn.pooling_global import GlobalMaxPool as GlobalMaxPool
 from pax.nn.pooling_max import MaxPool as MaxPool
@@ -62,6 +63,8 @@ from pax.nn.shuffle import PixelUnshuffle as PixelUnshuffle
 from pax.nn.spectral_norm import SpectralNorm as SpectralNorm
 from pax.nn.stacked import Stack as Stack
 from pax.nn.stacked import stack as stack
+from pax.nn.unfold import Fold as Fold
+from pax.nn.unfold import Unfold as Unfold
 from pax.nn.upsample import Upsample as Upsample
 from pax.nn.vanilla_rnn import VanillaRNN as VanillaRNN
 from pax.nn.vanilla_rnn import VanillaRNNState as VanillaRNNState

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from jaxtyping import Array, ArrayLike, Num
 
 import pax.functional as F
-from pax.nn import given
-from pax.nn.pooling import Padding, Pooling
+from pax.nn import given, space
+from pax.nn.pooling import Pooling
+from pax.nn.sliding import Padding
 
 
 class MaxPool(Pooling):
@@ -61,7 +62,7 @@ class MaxPool(Pooling):
             ShapeError: if x has not the axes that it should, or a window does not fit.
         """
         x = given.array(self, x)
-        rate = self._with_other_axes(self.rate, 1)
+        rate = space.with_other_axes(self.rate, self.data_format, 1)
         return F.max_pool(x, **self._windows(x), rate=rate)
 
 
@@ -115,5 +116,5 @@ class MinPool(Pooling):
             ShapeError: if x has not the axes that it should, or a window does not fit.
         """
         x = given.array(self, x)
-        rate = self._with_other_axes(self.rate, 1)
+        rate = space.with_other_axes(self.rate, self.data_format, 1)
         return F.min_pool(x, **self._windows(x), rate=rate)

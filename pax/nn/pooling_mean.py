@@ -10,7 +10,8 @@ from jaxtyping import Array, ArrayLike, Float
 import pax.functional as F
 from pax._core import ArgumentError, arguments
 from pax.nn import given
-from pax.nn.pooling import Padding, Pooling
+from pax.nn.pooling import Pooling
+from pax.nn.sliding import Padding
 
 
 class AvgPool(Pooling):

@@ -25,6 +25,15 @@ def channel_axis(data_format: str) -> int:
     return _CHANNEL[data_format]
 
 
+def with_other_axes(entries: Any, data_format: str, nothing: Any) -> Any:
+    """Returns entries for the spatial axes with one for batch and one for channels."""
+    if not isinstance(entries, tuple):
+        return entries
+    if channel_axis(data_format) == 1:
+        return (nothing, nothing, *entries)
+    return (nothing, *entries, nothing)
+
+
 def sizes(layer: str, name: str, value: Any) -> int | tuple[int, ...]:
     """Returns an argument that is a positive integer, or one for each spatial axis."""
     if arguments.is_int(value) and value >= 1:
