@@ -58,8 +58,17 @@ def reference(n: int, kernel: Any, options: dict[str, Any]) -> Reference:
     return run
 
 
-@pytest.mark.parametrize("channels_last", [True, False], ids=["last", "first"])
-@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("n", "channels_last"),
+    [
+        (1, True),
+        (1, False),
+        (2, True),
+        (2, False),
+        (3, True),
+        pytest.param(3, False, marks=pytest.mark.slow),
+    ],
+)
 def test_defaults(n: int, channels_last: bool) -> None:
     shape = (2, *(5, 6, 4)[:n], 3) if channels_last else (2, 3, *(5, 6, 4)[:n])
     options = {} if channels_last else {"data_format": FORMATS[n - 1][1]}

@@ -118,7 +118,7 @@ def test_every_combination(n: int, data: st.DataObject) -> None:
     )
 
 
-@RANKS
+@pytest.mark.parametrize("n", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_the_arguments_of_torch(n: int, groups: int) -> None:
     kernel, stride, rate, theirs, extra = (3, 4, 2)[:n], 3, 2, 1, 2
