@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 import pax
-from tests.catalogue_nets import KINKS, averages, dense, norms
+from tests.catalogue_nets import KINKS, WHOLE_MASK, averages, dense, norms
 from tests.contracts.case import Case
 from tests.contracts.draws import normal
 from tests.contracts.rows import WEIGHTS, WHOLE_BATCH, row
@@ -71,6 +71,23 @@ INVERTED = {
 }
 
 
+def convnext_block(path: str) -> str:
+    """Returns the paths of the arrays of a block of ConvNeXt."""
+    return (
+        f"{dense(f'{path}.conv')} {norms(f'{path}.norm')} "
+        f"{dense(f'{path}.mlp.layers.0', f'{path}.mlp.layers.1')} {path}.scale"
+    )
+
+
+CONVNEXT = [
+    f"{dense('stem')} {norms('stem_norm')}",
+    convnext_block("groups.0.blocks.0"),
+    f"{norms('groups.1.downsample_norm')} {dense('groups.1.downsample')}",
+    convnext_block("groups.1.blocks.0"),
+    f"{norms('norm')} {dense('logits')}",
+]
+
+
 def mixer(key: Any) -> Any:
     """Builds a Mixer of one layer; its last weights are not zero."""
     key, logits_key = jax.random.split(key)
@@ -88,6 +105,24 @@ def mixer(key: Any) -> Any:
         name="mixer",
     )
     return net.replace(logits=pax.Linear(4, 3, rng_key=logits_key))
+
+
+def convnext(key: Any) -> Any:
+    """Builds a ConvNeXt of two blocks, with weights that count more than they do at first."""
+    net = pax.nets.ConvNeXt(
+        2,
+        3,
+        blocks_per_group=(1, 1),
+        channels_per_group=(3, 4),
+        drop_path_rate=0.4,
+        data_format="NHWC",
+        rng_key=key,
+        name="net",
+    )
+    for group in net.groups:
+        (block,) = group.blocks
+        net = net.replace_node(block, block.replace(scale=1e6 * block.scale))
+    return net.map(lambda x: 20 * x if x.ndim > 1 else x)
 
 
 IMAGE_NETS = [
@@ -176,5 +211,16 @@ IMAGE_NETS = [
         depth=0.9,
         drop_path_rate=0.4,
         **INVERTED,
+    ),
+    Case(
+        "nets.ConvNeXt",
+        "",
+        convnext,
+        normal(8, 8, 2),
+        " ".join(CONVNEXT),
+        "rng_seq._rng_key",
+        changes=True,
+        without=WEIGHTS | WHOLE_MASK,
+        slow=True,
     ),
 ]

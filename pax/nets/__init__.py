@@ -1,5 +1,6 @@
 """The face of the ready networks: whole models, made of what every program can import."""
 
+from pax.nets.convnext import ConvNeXt as ConvNeXt
 from pax.nets.dcgan import DCGANDiscriminator as DCGANDiscriminator
 from pax.nets.dcgan import DCGANGenerator as DCGANGenerator
 from pax.nets.efficientnet import EfficientNet as EfficientNet

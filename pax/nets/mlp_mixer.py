@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 from jaxtyping import Array, ArrayLike, Float
 
+import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ArgumentError, Module, arguments
 from pax.nets import images, keys
@@ -171,4 +171,4 @@ class MixerBlock(Module):
 
 
 def _mlp(dim: int, inside: int, layer_keys: Iterator[Any]) -> MLP:
-    return MLP((dim, inside, dim), jax.nn.gelu, rng_key=next(layer_keys))
+    return MLP((dim, inside, dim), F.gelu, rng_key=next(layer_keys))

@@ -43,6 +43,9 @@ TINY: dict[str, Callable[..., Any]] = {
     "EfficientNet": lambda **options: pax.nets.EfficientNet(
         3, 5, width=0.25, stages=((1, 32, 1, 1), (2, 32, 1, 2)), **options
     ),
+    "ConvNeXt": lambda **options: pax.nets.ConvNeXt(
+        3, 5, blocks_per_group=(1, 1), channels_per_group=(4, 6), **options
+    ),
 }
 #: Other inputs than images.
 INPUTS = {"DCGANGenerator": (5,)}
@@ -64,6 +67,20 @@ COUNTS: dict[str, tuple[Callable[..., Any], int]] = {
     "EfficientNet B7": (
         lambda **options: pax.nets.EfficientNet(3, 1000, width=2.0, depth=3.1, **options),
         66_347_960,
+    ),
+    "ConvNeXt S": (
+        lambda **options: pax.nets.ConvNeXt(3, 1000, blocks_per_group=(3, 3, 27, 3), **options),
+        50_223_688,
+    ),
+    "ConvNeXt L": (
+        lambda **options: pax.nets.ConvNeXt(
+            3,
+            1000,
+            blocks_per_group=(3, 3, 27, 3),
+            channels_per_group=(192, 384, 768, 1536),
+            **options,
+        ),
+        197_767_336,
     ),
 }
 
