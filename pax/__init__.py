@@ -119,8 +119,13 @@ from pax.show import RetraceWarning as RetraceWarning
 from pax.show import explain_retrace as explain_retrace
 
 __version__ = "0.1.0"
+from pax.nn import BatchApply as BatchApply
+from pax.nn import Bilinear as Bilinear
 from pax.nn import DepthwiseConv1D as DepthwiseConv1D
 from pax.nn import DepthwiseConv2D as DepthwiseConv2D
 from pax.nn import DepthwiseConv3D as DepthwiseConv3D
+from pax.nn import EinsumLinear as EinsumLinear
+from pax.nn import Flatten as Flatten
+from pax.nn import Reshape as Reshape
 from pax.nn import SeparableConv1D as SeparableConv1D
 from pax.nn import SeparableConv2D as SeparableConv2D

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 import pax
 from tests.catalogue_convolution import CONVOLUTIONS
-from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, INITS
+from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, INITS, SHAPED
 from tests.catalogue_image import IMAGE_LAYERS
 from tests.catalogue_image_nets import IMAGE_NETS
 from tests.catalogue_nets import NETS
@@ -168,6 +168,7 @@ LAYERS = [
     *CONVOLUTIONS,
     *ACTIVATIONS,
     *COMBINED,
+    *SHAPED,
     *NORMS,
     *RECURRENT,
     *SEQUENCES,

@@ -134,10 +134,69 @@ ACTIVATIONS = [
     prelu("channels first", (3,), normal(3, 2), "weight", **SLOPES, without=DRAWN),
 ]
 
+bilinear = functools.partial(row, "Bilinear", without=WEIGHTS)
+einsum = functools.partial(row, "EinsumLinear", without=WEIGHTS)
+SAME_BYTES = {"operations": "the shape changes, no number does"}
+flatten = functools.partial(row, "Flatten", without=SAME_BYTES, slow=True)
+SIZES = {"width": 4, "heads": 2, "size": 3}
+TWO = arguments(normal(3), normal(2))
+
+SHAPED = [
+    bilinear("", (3, 2, 4), TWO, BOTH),
+    bilinear("no bias", (3, 2, 4), TWO, "weight", with_bias=False, name="b", slow=True),
+    bilinear("own initializers", (3, 2, 4), TWO, BOTH, **INITS, slow=True),
+    einsum("", ("... width -> ... heads size", SIZES), normal(4), BOTH, name="split"),
+    einsum(
+        "each head its own, own initializers",
+        ("b heads t size -> b t heads width", SIZES),
+        normal(2, 3, 3),
+        BOTH,
+        **INITS,
+        slow=True,
+    ),
+    einsum(
+        "no bias",
+        ("b width -> b size", {"width": 4, "size": 3}),
+        normal(4),
+        "weight",
+        with_bias=False,
+        slow=True,
+    ),
+    flatten("", (), normal(2, 3)),
+    flatten("two axes", (2, 3), normal(2, 3, 2), name="flat"),
+    row("Reshape", "", ((3, -1),), normal(2, 3), without=SAME_BYTES, name="r", slow=True),
+    Case(
+        "BatchApply",
+        "",
+        lambda key: pax.BatchApply(norm_and_dense(key)[0], 2, name="over time"),
+        normal(2, 4, 3),
+        names("module.", "scale offset"),
+        names("module.", AVERAGES),
+        changes=True,
+        without=WEIGHTS | WHOLE_BATCH,
+        slow=True,
+    ),
+    Case(
+        "BatchApply",
+        "eval, three axes",
+        lambda key: pax.BatchApply(norm_and_dense(key)[1], 3).eval(),
+        normal(2, 2, 3),
+        names("module.", BOTH),
+        without=WEIGHTS,
+        slow=True,
+    ),
+]
+
 one_more = functools.partial(array_function, slow=True)
 SLOPE = arguments(normal(3), unbatched(3))
 
 DENSE_FUNCTIONS = [
+    one_more(
+        "functional.bilinear",
+        "",
+        arguments(TWO, unbatched(3, 2, 4), unbatched(4)),
+        without=SHARED_ARGUMENT | PRODUCTS,
+    ),
     one_more("functional.gelu", "", normal(3)),
     one_more("functional.gelu", "exact", normal(3), approximate=False),
     one_more("functional.glu", "", normal(4), without=PRODUCTS),

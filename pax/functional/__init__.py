@@ -8,6 +8,7 @@ from pax.functional.attention import dot_product_attention as dot_product_attent
 from pax.functional.attention_choice import AttentionChoice as AttentionChoice
 from pax.functional.convolution import conv as conv
 from pax.functional.convolution_transpose import conv_transpose as conv_transpose
+from pax.functional.dense import bilinear as bilinear
 from pax.functional.dense import linear as linear
 from pax.functional.drop_block import drop_block as drop_block
 from pax.functional.dropout import alpha_dropout as alpha_dropout

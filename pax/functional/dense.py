@@ -1,4 +1,4 @@
-"""The dense layer's arithmetic: a matrix product along the last axis."""
+"""The arithmetic of dense layers: products along the last axis."""
 
 from __future__ import annotations
 
@@ -56,6 +56,60 @@ def linear(
             f"bias has one entry for each column of weight, whose shape is {weight.shape}.",
         )
     return _affine(*promote(x, weight, bias))
+
+
+def bilinear(
+    left: ArrayLike, right: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None
+) -> Num[Array, "*B out_dim"]:
+    """Maps the last axes of two inputs through a weight, linear in each.
+
+    y_k = sum_ij left_i W_ijk right_j + b_k, with W the argument `weight` and b the argument `bias`.
+
+    Args:
+        left: shape [..., left_dim].
+        right: shape [..., right_dim], the axes before the last as those of left.
+        weight: shape [left_dim, right_dim, out_dim].
+        bias: shape [out_dim]; None adds nothing.
+    Returns:
+        Shape [..., out_dim], in the dtype `jnp` promotes the arguments to.
+    Raises:
+        ShapeError: if the shapes do not fit together.
+        DtypeError: if an argument is no array.
+    Example:
+        >>> x, y = jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])
+        >>> pax.functional.bilinear(x, y, jnp.eye(2)[:, :, None])
+        Array([11.], dtype=float32)
+    """
+    left, right = as_array("bilinear", "left", left), as_array("bilinear", "right", right)
+    weight = as_array("bilinear", "weight", weight)
+    if (
+        weight.ndim != 3
+        or left.shape[-1:] != weight.shape[:1]
+        or right.shape[-1:] != weight.shape[1:2]
+        or left.shape[:-1] != right.shape[:-1]
+    ):
+        raise ShapeError(
+            f"bilinear got left of shape {left.shape}, right of shape {right.shape} and weight of "
+            f"shape {weight.shape}; expected [..., left_dim], [..., right_dim] and "
+            "[left_dim, right_dim, out_dim].",
+            "give left and right the same axes but for the last, and weight one axis for each.",
+        )
+    if bias is None:
+        return _bilinear(*promote(left, right, weight), None)
+    bias = as_array("bilinear", "bias", bias)
+    if bias.shape != weight.shape[2:]:
+        raise ShapeError(
+            f"bilinear got bias of shape {bias.shape}; expected {weight.shape[2:]}.",
+            f"bias has one entry for each output of weight, whose shape is {weight.shape}.",
+        )
+    return _bilinear(*promote(left, right, weight, bias))
+
+
+@partial(jax.jit, inline=True)  # one dispatch where called eagerly
+def _bilinear(left: Array, right: Array, weight: Array, bias: Array | None) -> Array:
+    # the order of the two products, which depends on the sizes, is that of the fewest operations
+    y = jnp.einsum("...i,...j,ijk->...k", left, right, weight)
+    return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
 
 
 @partial(jax.jit, inline=True)  # one dispatch where called eagerly

@@ -1,9 +1,11 @@
 """The face of the layers."""
 
 from pax.nn.attention import MultiHeadAttention as MultiHeadAttention
+from pax.nn.batch_apply import BatchApply as BatchApply
 from pax.nn.batch_norm import BatchNorm1D as BatchNorm1D
 from pax.nn.batch_norm import BatchNorm2D as BatchNorm2D
 from pax.nn.batch_norm import BatchNorm3D as BatchNorm3D
+from pax.nn.bilinear import Bilinear as Bilinear
 from pax.nn.branches import Concatenate as Concatenate
 from pax.nn.branches import Parallel as Parallel
 from pax.nn.convolution import Conv1D as Conv1D
@@ -22,6 +24,7 @@ from pax.nn.dropout import AlphaDropout as AlphaDropout
 from pax.nn.dropout import Dropout as Dropout
 from pax.nn.dropout import DropPath as DropPath
 from pax.nn.dropout import SpatialDropout as SpatialDropout
+from pax.nn.einsum_linear import EinsumLinear as EinsumLinear
 from pax.nn.ema import EMA as EMA
 from pax.nn.embed import Embed as Embed
 from pax.nn.gated import GLU as GLU
@@ -49,6 +52,8 @@ from pax.nn.pooling_max import MinPool as MinPool
 from pax.nn.pooling_mean import AvgPool as AvgPool
 from pax.nn.pooling_mean import LpPool as LpPool
 from pax.nn.prelu import PReLU as PReLU
+from pax.nn.reshaping import Flatten as Flatten
+from pax.nn.reshaping import Reshape as Reshape
 from pax.nn.residual import Residual as Residual
 from pax.nn.response_norm import GRN as GRN
 from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pax import DtypeError, ShapeError
-from pax.functional import linear
+from pax.functional import bilinear, linear
 from pax.functional.arrays import as_array
 from tests.functional.messages import message
 
@@ -101,3 +101,36 @@ def test_what_is_no_array_is_refused() -> None:
     assert message(DtypeError, lambda: as_array("linear", "x", [1.0, 2.0])) == (
         "linear got x of type list; expected an array.\n  fix: pass an array, e.g. jnp.asarray(x)."
     )
+
+
+LEFT, RIGHT = (jnp.asarray(np.random.default_rng(i).standard_normal((2, 3))) for i in range(2))
+W3 = jnp.ones((3, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            (LEFT, RIGHT, W3[0]),
+            "bilinear got left of shape (2, 3), right of shape (2, 3) and weight of shape (3, 4); "
+            "expected [..., left_dim], [..., right_dim] and [left_dim, right_dim, out_dim].\n"
+            "  fix: give left and right the same axes but for the last, and weight one axis for "
+            "each.",
+        ),
+        (
+            (LEFT, RIGHT[0], W3),
+            "bilinear got left of shape (2, 3), right of shape (3,) and weight of shape "
+            "(3, 3, 4); expected [..., left_dim], [..., right_dim] and "
+            "[left_dim, right_dim, out_dim].\n"
+            "  fix: give left and right the same axes but for the last, and weight one axis for "
+            "each.",
+        ),
+        (
+            (LEFT, RIGHT, W3, jnp.ones(3)),
+            "bilinear got bias of shape (3,); expected (4,).\n"
+            "  fix: bias has one entry for each output of weight, whose shape is (3, 3, 4).",
+        ),
+    ],
+)
+def test_bilinear_refuses_what_does_not_fit(arguments: tuple[jax.Array, ...], text: str) -> None:
+    assert message(ShapeError, lambda: bilinear(*arguments)) == text

@@ -72,6 +72,11 @@ BAD: dict[str, Callable[[], Any]] = {
     "SwiGLU": lambda: pax.SwiGLU(0, 3),
     "GeGLU": lambda: pax.GeGLU(3, 3, with_bias=None),  # type: ignore[arg-type]
     "PReLU": lambda: pax.PReLU(0),
+    "Bilinear": lambda: pax.Bilinear(2, 3, 0),
+    "EinsumLinear": lambda: pax.EinsumLinear("a b", {}),
+    "Flatten": lambda: pax.Flatten(None),  # type: ignore[arg-type]
+    "Reshape": lambda: pax.Reshape(10),  # type: ignore[arg-type]
+    "BatchApply": lambda: pax.BatchApply(pax.Linear(2, 3), 0),
     "MLP": lambda: pax.MLP((3,)),
     "Residual": lambda: pax.Residual(None),  # type: ignore[arg-type]
     "Parallel": lambda: pax.Parallel([pax.Linear(2, 3)]),  # type: ignore[arg-type]

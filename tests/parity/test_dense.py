@@ -60,6 +60,39 @@ def test_branches() -> None:
     )
 
 
+@pytest.mark.parametrize("batch", [(), (5,), (2, 3)], ids=str)
+def test_bilinear(batch: tuple[int, ...]) -> None:
+    assert_like_torch(
+        lambda: pax.Bilinear(4, 3, 2),
+        [normal(*batch, 4), normal(*batch, 3)],
+        lambda p, x, y: torch.nn.functional.bilinear(
+            x, y, torch.permute(p["weight"], (2, 0, 1)), p["bias"]
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "equation"),
+    [
+        ("... width -> ... heads size", (2, 5, 6), "btw,whs->bths"),
+        ("... heads size -> ... heads width", (2, 5, 2, 3), "bths,shw->bthw"),
+    ],
+)
+def test_einsum_linear(spec: str, shape: tuple[int, ...], equation: str) -> None:
+    assert_like_torch(
+        lambda: pax.EinsumLinear(spec, {"width": 6, "heads": 2, "size": 3}),
+        [normal(*shape)],
+        lambda p, x: torch.einsum(equation, x, p["weight"]) + p["bias"],
+    )
+
+
+@pytest.mark.parametrize("axes", [(1, -1), (0, 1)], ids=str)
+def test_flatten(axes: tuple[int, int]) -> None:
+    assert_like_torch(
+        lambda: pax.Flatten(*axes), [normal(2, 3, 4)], lambda p, x: torch.flatten(x, *axes)
+    )
+
+
 @pytest.mark.parametrize("shape", [(), (7,), (2, 3)], ids=str)
 def test_embed(shape: tuple[int, ...]) -> None:
     # seven rows of a table of five: some come twice, and their gradients add up
