@@ -5,6 +5,7 @@ from pax import functional as functional
 from pax import initializers as initializers
 from pax import io as io
 from pax import losses as losses
+from pax import metrics as metrics
 from pax import nets as nets
 from pax import optim as optim
 from pax import precision as precision

@@ -201,5 +201,8 @@ NOT_LAYERS = """
     testing.CheckError testing.assert_matches testing.check_dtypes testing.check_gradients
     testing.check_jit testing.check_layer testing.check_purity testing.check_pytree
     testing.check_vmap testing.in_torch
+    metrics.AUC metrics.Accuracy metrics.ConfusionMatrix metrics.F1Score metrics.Mean
+    metrics.MeanAbsoluteError metrics.MeanSquaredError metrics.Metric metrics.Perplexity
+    metrics.Precision metrics.R2Score metrics.Recall metrics.TopKAccuracy
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

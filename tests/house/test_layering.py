@@ -29,6 +29,7 @@ FLOORS = {
     "functional": 2,
     "initializers": 2,
     "losses": 2,
+    "metrics": 3,
     "optim": 2,
     "precision": 2,
     "sharding": 2,

@@ -46,8 +46,8 @@ LOSSES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
 }
 PADDED = jnp.array([True, True, True, True, False, False])
 over_losses = pytest.mark.parametrize("name", LOSSES)
-#: The rule is one for all; the quick suite compiles it in a loss of rows and in one of pairs.
-QUICK = {"cross_entropy", "nt_xent"}
+#: The rule is one for all; the quick suite compiles it in one loss.
+QUICK = {"cross_entropy"}
 over_some = pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LOSSES],
@@ -118,6 +118,7 @@ def test_half_precision_is_computed_in_float32(name: str) -> None:
     np.testing.assert_allclose(found, loss(*(x.astype(jnp.float32) for x in half), B), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_uneven_parts_add_up_to_the_mean_of_the_whole() -> None:
     """Over parts: the sum of the losses over the sum of the weights."""
     logits, mask = drawn("cross_entropy")[0], jnp.array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
