@@ -31,8 +31,11 @@ SIGNATURES = {
     "output_padding=0, rate=1, feature_group_count=1, name=None, rng_key=None",
     "Conv2DTranspose": f"{CONV}, padding='SAME', {CONV_END}, data_format='NHWC', *, "
     "output_padding=0, rate=1, feature_group_count=1, name=None, rng_key=None",
-    "BatchNorm1D": f"{BATCH_NORM}, data_format='NWC', *, name=None",
-    "BatchNorm2D": f"{BATCH_NORM}, data_format='NHWC', *, name=None",
+    # likewise those of batch norm
+    "BatchNorm1D": f"{BATCH_NORM}, data_format='NWC', *, "
+    "axis_name=None, unbiased_variance=False, name=None",
+    "BatchNorm2D": f"{BATCH_NORM}, data_format='NHWC', *, "
+    "axis_name=None, unbiased_variance=False, name=None",
     "LayerNorm": f"num_channels, axis, create_scale, create_offset, eps=1e-05, {NORM}, *, "
     "rng_key=None, name=None",
     "GroupNorm": "groups, num_channels, axis=slice(1, None, None), create_scale=True, "
