@@ -126,6 +126,7 @@ WRAPPERS = [
         LAYER,
         VECTORS,
         without=WEIGHTS,
+        slow=True,
     ),
     Case(
         "SpectralNorm",
@@ -138,7 +139,15 @@ WRAPPERS = [
         without=CONSTANT,
         slow=True,
     ),
-    Case("WeightStandardization", "", standardized, normal(4, 3), LAYER, without=WEIGHTS),
+    Case(
+        "WeightStandardization",
+        "",
+        standardized,
+        normal(4, 3),
+        LAYER,
+        without=WEIGHTS,
+        slow=True,
+    ),
     Case(
         "WeightStandardization",
         "options",
@@ -169,7 +178,7 @@ NORMS = [
     rms_norm("", (4,), normal(2, 4), "scale"),
     rms_norm("two axes", (4, (1, 2)), normal(2, 4), "scale", **OWN_SCALE),
     rms_norm("scale given", (4, -1, False), SCALE, without=PRODUCTS, slow=True),
-    instance_norm("", (4,), normal(3, 4), "scale offset"),
+    instance_norm("", (4,), normal(3, 4), "scale offset", slow=True),
     instance_norm("channels first", (4,), normal(4, 3, 2), "scale offset", **OWN_FIRST),
     instance_norm("given", (4, False, False), CONDITION, without=PRODUCTS, slow=True),
     local_norm("", (3,), normal(2, 5), alpha=0.3),

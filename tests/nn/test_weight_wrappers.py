@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from tests.nn.bad import Bad, each
 from tests.nn.run import called, trained
 
 WRAPPERS = [pax.WeightNorm, pax.SpectralNorm, pax.WeightStandardization]
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 each_wrapper = pytest.mark.parametrize("wrap", WRAPPERS, ids=lambda wrap: wrap.__name__)
 X = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
 
@@ -82,7 +84,7 @@ def test_the_layer_keeps_its_array_and_unwrap_gives_the_other(wrap: Any) -> None
     np.testing.assert_allclose(called(plain, X), called(net, X), rtol=1e-6)
 
 
-@each_wrapper
+@pytest.mark.parametrize("wrap", [pax.WeightNorm, *map(slow, WRAPPERS[1:])])
 def test_only_the_chosen_weights_are_made(wrap: Any) -> None:
     net = network()
     plain = wrap(net, weights="*.0.weight").unwrap()
@@ -100,7 +102,7 @@ def test_a_large_weight_changes_the_call_no_more(wrap: Any) -> None:
     np.testing.assert_allclose(called(larger, X), called(net, X), rtol=1e-5, atol=1e-6)
 
 
-@each_wrapper
+@pytest.mark.parametrize("wrap", [pax.WeightNorm, *map(slow, WRAPPERS[1:])])
 def test_state_of_the_layer_goes_on(wrap: Any) -> None:
     net = wrap(network())
     after, _ = trained(net, X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import haiku as hk
@@ -11,6 +12,8 @@ import torch
 
 import pax
 from tests.parity.compare import assert_like_jax, assert_like_torch, normal
+
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 AXES: list[Any] = [
     1,
@@ -95,7 +98,7 @@ def test_group_norm_with_scale_and_offset_of_the_call() -> None:
     )
 
 
-@pytest.mark.parametrize("axis", [-1, (1, -1), slice(1, None)], ids=str)
+@pytest.mark.parametrize("axis", [slow(-1), (1, -1), slow(slice(1, None))], ids=str)
 def test_rms_norm_over_any_axes(axis: Any) -> None:
     theirs = hk.without_apply_rng(
         hk.transform(lambda x: hk.RMSNorm(axis, param_axis=-1, name="n")(x))
@@ -123,7 +126,7 @@ def test_rms_norm_with_the_scale_of_the_call() -> None:
 
 
 @pytest.mark.parametrize("data_format", ["N...C", "NC..."])
-@pytest.mark.parametrize("space", [(5,), (4, 5), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("space", [(5,), slow((4, 5)), slow((2, 3, 4))], ids=str)
 def test_instance_norm(space: tuple[int, ...], data_format: str) -> None:
     last = data_format == "N...C"
 
@@ -139,7 +142,7 @@ def test_instance_norm(space: tuple[int, ...], data_format: str) -> None:
     )
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("size", [slow(1), 2, slow(3), 5, slow(9)])
 def test_local_response_norm_channels_first(size: int) -> None:
     assert_like_torch(
         lambda: pax.LocalResponseNorm(size, 0.3, 0.6, 1.5, "NC..."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -30,6 +31,7 @@ TWINS: dict[str, Any] = {
         (2, 2, 5),
     ),
 }
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 WEIGHT = "parametrizations.weight"
 
 
@@ -42,11 +44,11 @@ def called(theirs: Any) -> Any:
     ("twin", "axis", "dim"),
     [
         ("linear", -1, 0),
-        ("linear", 0, 1),
-        ("linear", None, None),
+        slow("linear", 0, 1),
+        slow("linear", None, None),
         ("conv", -1, 0),
-        ("transposed", -1, 0),
-        ("transposed", -2, 1),
+        slow("transposed", -1, 0),
+        slow("transposed", -2, 1),
     ],
 )
 def test_weight_norm(twin: str, axis: int | None, dim: int | None) -> None:
@@ -90,7 +92,7 @@ def spectral(twin: str, num_steps: int) -> tuple[Any, Any, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("twin", "num_steps"), [("linear", 1), ("conv", 2), ("transposed", 1)], ids=str
+    ("twin", "num_steps"), [("linear", 1), slow("conv", 2), slow("transposed", 1)], ids=str
 )
 def test_spectral_norm_over_training_steps(twin: str, num_steps: int) -> None:
     with jax.enable_x64(True):
@@ -125,7 +127,7 @@ def test_spectral_norm_over_training_steps(twin: str, num_steps: int) -> None:
         assert_close(found, theirs.eval()(torch.tensor(x)).detach().numpy())
 
 
-@pytest.mark.parametrize("twin", ["linear", "conv"])
+@pytest.mark.parametrize("twin", [slow("linear"), "conv"])
 def test_weight_standardization(twin: str) -> None:
     make, make_theirs, axes, shape = TWINS[twin]
     theirs = called(make_theirs())
