@@ -89,3 +89,11 @@ def test_errors(unchecked: None) -> None:
         "adaptive_avg_pool got value of dtype int32; expected a floating dtype.\n"
         "  fix: convert it first, e.g. value.astype(jnp.float32)."
     )
+
+
+@pytest.mark.parametrize("pool", [adaptive_avg_pool, adaptive_max_pool])
+@pytest.mark.parametrize("size", [1, 3, 999])
+def test_programs_stay_short_over_long_axes(pool: Any, size: int) -> None:
+    x = jax.ShapeDtypeStruct((1, 1000, 1), jnp.float32)
+    gradient = jax.grad(lambda x: pool(x, size).sum())
+    assert jax.jit(gradient).lower(x).as_text().count("\n") < 400

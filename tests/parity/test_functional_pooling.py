@@ -35,7 +35,7 @@ def torch_padding(size: Any, window: Any, stride: Any, padding: str) -> list[int
 
 @pytest.mark.parametrize("last", [True, False], ids=["channels_last", "channels_first"])
 @pytest.mark.parametrize("pool", [pax.avg_pool, pax.max_pool])
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(problems())
 def test_two_spatial_axes(pool: Any, last: bool, problem: tuple[Any, ...]) -> None:
     size, window, stride, padding = problem

@@ -42,7 +42,7 @@ def check(
     [
         ("linear", "zeros", False),
         ("linear", "reflection", True),
-        ("cubic", "border", False),
+        pytest.param("cubic", "border", False, marks=pytest.mark.slow),
         ("nearest", "reflection", False),
     ],
 )
@@ -61,7 +61,7 @@ def test_all(method: str, padding_mode: str, align_corners: bool) -> None:
             check(sizes, method, padding_mode, align_corners, last=False)
 
 
-@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("align_corners", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_turned_and_shifted(align_corners: bool) -> None:
     def theirs(x: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
         grid = torch.nn.functional.affine_grid(theta, [2, 3, 4, 5], align_corners=align_corners)
