@@ -6,11 +6,12 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 
 import pax
 from tests.catalogue_nets import KINKS, WHOLE_MASK, averages, dense, norms
 from tests.contracts.case import Case
-from tests.contracts.draws import normal
+from tests.contracts.draws import arguments, normal
 from tests.contracts.rows import WEIGHTS, WHOLE_BATCH, row
 
 STRAIGHT = {"smooth": "the gradient goes straight through, as if nothing were quantized"}
@@ -86,6 +87,62 @@ CONVNEXT = [
     convnext_block("groups.1.blocks.0"),
     f"{norms('norm')} {dense('logits')}",
 ]
+
+
+def unet_block(path: str, *more: str) -> str:
+    """Returns the paths of the arrays of a block of a U-Net."""
+    return " ".join(
+        [
+            f"{norms(f'{path}.norm1')} {dense(f'{path}.conv1', f'{path}.condition')}",
+            f"{norms(f'{path}.norm2')} {dense(f'{path}.conv2')}",
+            *more,
+        ]
+    )
+
+
+HEADS = [f"{part}_projection" for part in ("query", "key", "value", "output")]
+UNET_ATTENTION = (
+    f"{norms('middle.0.attention.norm')} "
+    f"{dense(*(f'middle.0.attention.heads.{part}' for part in HEADS))}"
+)
+UNET = [
+    dense("time_mlp.layers.0", "time_mlp.layers.1", "stem"),
+    unet_block("down.0.blocks.0"),
+    dense("down.0.resize"),
+    unet_block("down.1.blocks.0"),
+    unet_block("middle.0", UNET_ATTENTION),
+    unet_block("middle.1"),
+    unet_block("up.0.blocks.0", dense("up.0.blocks.0.around")),
+    unet_block("up.0.blocks.1", dense("up.0.blocks.1.around")),
+    dense("up.0.resize"),
+    unet_block("up.1.blocks.0", dense("up.1.blocks.0.around")),
+    unet_block("up.1.blocks.1", dense("up.1.blocks.1.around")),
+    f"{norms('norm')} {dense('head')}",
+]
+
+
+def unet(key: Any) -> Any:
+    """Builds a U-Net of two levels, none of whose weights is zero."""
+    net = pax.nets.UNet(
+        2,
+        3,
+        base_channels=4,
+        channel_multipliers=(1, 1),
+        blocks_per_level=1,
+        attention_levels=(),
+        groups=2,
+        dropout_rate=0.3,
+        data_format="NHWC",
+        rng_key=key,
+        name="net",
+    )
+    rng = np.random.default_rng(0)
+    return net.map(lambda x: x + normal_like(rng, x) if x.ndim > 1 else x)
+
+
+def normal_like(rng: np.random.Generator, x: Any) -> Any:
+    """Returns small random numbers of the shape and dtype of an array."""
+    return (0.3 * rng.standard_normal(x.shape)).astype(x.dtype)
 
 
 def mixer(key: Any) -> Any:
@@ -218,6 +275,17 @@ IMAGE_NETS = [
         convnext,
         normal(8, 8, 2),
         " ".join(CONVNEXT),
+        "rng_seq._rng_key",
+        changes=True,
+        without=WEIGHTS | WHOLE_MASK,
+        slow=True,
+    ),
+    Case(
+        "nets.UNet",
+        "",
+        unet,
+        arguments(normal(4, 6, 2), normal(), normal(16)),
+        " ".join(UNET),
         "rng_seq._rng_key",
         changes=True,
         without=WEIGHTS | WHOLE_MASK,

@@ -14,5 +14,6 @@ from pax.nets.resnet_sizes import ResNet101 as ResNet101
 from pax.nets.resnet_sizes import ResNet152 as ResNet152
 from pax.nets.resnet_sizes import ResNet200 as ResNet200
 from pax.nets.transformer import Transformer as Transformer
+from pax.nets.unet import UNet as UNet
 from pax.nets.vector_quantizer import VectorQuantizer as VectorQuantizer
 from pax.nets.vq_vae import VQVAE as VQVAE

@@ -46,13 +46,25 @@ TINY: dict[str, Callable[..., Any]] = {
     "ConvNeXt": lambda **options: pax.nets.ConvNeXt(
         3, 5, blocks_per_group=(1, 1), channels_per_group=(4, 6), **options
     ),
+    "UNet": lambda **options: pax.nets.UNet(
+        3,
+        base_channels=4,
+        channel_multipliers=(1, 2),
+        blocks_per_level=1,
+        attention_levels=(),
+        groups=2,
+        **options,
+    ),
 }
 #: Other inputs than images.
 INPUTS = {"DCGANGenerator": (5,)}
 #: The ends of the paths of arrays that the key decides.
 DRAWN = ("weight", "sums")
 #: Weights that start at zero.
-ZERO = {"MLPMixer": ("logits.weight",)}
+ZERO = {
+    "MLPMixer": ("logits.weight",),
+    "UNet": ("head.weight", "conv2.weight", "output_projection.weight"),
+}
 
 #: Numbers of trainable parameters as the papers, and the programs that go with them, have them;
 #: the examples of docstrings count those of other networks.
@@ -90,7 +102,8 @@ each_net = pytest.mark.parametrize("name", TINY)
 def inputs(name: str) -> tuple[np.ndarray, ...]:
     """Returns arguments of a call, images with channels first."""
     shape = (2, *INPUTS.get(name, (3, SIZE, SIZE)))
-    return (np.random.default_rng(0).standard_normal(shape).astype(np.float32),)
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return (x, np.array([10.0, 500.0], np.float32)) if name == "UNet" else (x,)
 
 
 def without_zeros(net: Any) -> Any:
