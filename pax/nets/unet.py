@@ -56,7 +56,7 @@ class UNet(Module):
         ArgumentError: if an argument cannot be right; it is named.
     Example:
         >>> net = pax.nets.UNet(3, base_channels=8, channel_multipliers=(1, 2), groups=4)
-        >>> net(jnp.ones((2, 3, 16, 16)), time=jnp.array([10, 500])).shape
+        >>> jax.jit(net)(jnp.ones((2, 3, 16, 16)), time=jnp.array([10, 500])).shape
         (2, 3, 16, 16)
     Source: Ho et al., "Denoising diffusion probabilistic models", 2020 (arXiv 2006.11239), whose
         network for CIFAR-10 has the default sizes and a dropout_rate of 0.1; Ronneberger et al.,

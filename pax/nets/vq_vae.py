@@ -44,7 +44,7 @@ class VQVAE(Module):
     Example:
         >>> net = pax.nets.VQVAE(3, num_codes=16, code_dim=4, hidden_channels=8)
         >>> x = jax.random.normal(jax.random.key(0), (2, 3, 8, 8))
-        >>> net, (y, codes, commitment) = pax.purecall(net, x)
+        >>> net, (y, codes, commitment) = jax.jit(pax.purecall)(net, x)
         >>> y.shape, codes.shape
         ((2, 3, 8, 8), (2, 2, 2))
         >>> loss = ((y - x) ** 2).mean() + 0.25 * commitment.mean()
