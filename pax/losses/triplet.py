@@ -74,14 +74,26 @@ def _batch_hard(
     is_there = (counts != 0)[None, :]
     friends = is_same & is_there & ~jnp.eye(len(z), dtype=bool)
     strangers = ~is_same & is_there
-    squares = jnp.sum(z * z, axis=-1)
-    far = squares[:, None] + squares[None, :] - 2 * (z @ z.T)  # only to choose by
-    far = jax.lax.stop_gradient(far)
+    far = _squares(jax.lax.stop_gradient(z), counts)
     friend = jnp.argmax(jnp.where(friends, far, -jnp.inf), axis=-1)
     stranger = jnp.argmin(jnp.where(strangers, far, jnp.inf), axis=-1)
     losses = jnp.maximum(_distance(z, z[friend]) - _distance(z, z[stranger]) + margin, 0)
     has_both = jnp.any(friends, axis=-1) & jnp.any(strangers, axis=-1)
     return reduced(losses, jnp.where(has_both, counts, 0), reduction)
+
+
+def _squares(z: Array, counts: Array) -> Array:
+    """Returns the squared distances of all rows from all, good enough to choose by.
+
+    They are those of the rows less their mean: of rows far from 0 the products would leave no
+    digits for how they differ.
+    """
+    is_there = (counts != 0)[:, None]
+    mean = jnp.sum(z, axis=0, keepdims=True) / jnp.maximum(jnp.sum(is_there, dtype=z.dtype), 1)
+    z = jnp.where(is_there, z - mean, 0)
+    squares = jnp.sum(z * z, axis=-1)
+    products = jnp.matmul(z, z.T, precision=jax.lax.Precision.HIGHEST)
+    return squares[:, None] + squares[None, :] - 2 * products
 
 
 def _distance(x: Array, y: Array) -> Array:

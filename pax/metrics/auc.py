@@ -34,6 +34,7 @@ class AUC(Metric):
         0.75
     """
 
+    _ndim = 1
     positives: sums.Sum
     negatives: sums.Sum
 

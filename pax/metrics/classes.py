@@ -21,6 +21,7 @@ _AVERAGES = ("macro", "micro", "binary", "none")
 class _ByClass(Metric):
     """Counts, for each class, of examples found, predicted and labelled as it."""
 
+    _ndim = 1
     found: sums.Sum
     predicted: sums.Sum
     labelled: sums.Sum

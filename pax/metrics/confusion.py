@@ -31,6 +31,7 @@ class ConfusionMatrix(Metric):
          [0. 1.]]
     """
 
+    _ndim = 2
     cells: sums.Sum
 
     def __init__(self, num_classes: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 from jax import Array
 
-from pax._core import StateModule, StructureError
+from pax._core import CallError, StateModule, StructureError
 from pax.metrics import sums
 from pax.metrics.sums import Sum
 
@@ -28,6 +28,9 @@ class Metric(StateModule):
         >>> print(metric.compute(), empty.compute())
         3.0 nan
     """
+
+    #: Axes of the sums of a single metric.
+    _ndim: ClassVar[int] = 0
 
     def compute(self) -> Array:
         """Returns the metric of all that was added.
@@ -61,12 +64,19 @@ class Metric(StateModule):
     def merge_all(self) -> Self:
         """Returns the metric of a stack of them, such as `jax.vmap` of an update gives.
 
+        Raises:
+            StructureError: if it is a single metric.
         Example:
             >>> batches = jnp.array([[1.0, 2.0], [6.0, 7.0]])
             >>> stack = jax.vmap(pax.metrics.Mean().update)(batches)
             >>> print(stack.compute(), stack.merge_all().compute())
             [1.5 6.5] 4.0
         """
+        if min(x.ndim for x in jax.tree.leaves(self)) <= self._ndim:
+            raise StructureError(
+                f"{self!r}: merge_all of a single metric; expected a stack of them.",
+                "merge two metrics with a.merge(b); jax.vmap(metric.update) makes a stack.",
+            )
         return self.replace(**sums.over_first_axis(self._merged, self._parts()))
 
     def all_reduce(self, axis_name: str | tuple[str, ...]) -> Self:
@@ -78,8 +88,17 @@ class Metric(StateModule):
 
         Args:
             axis_name: the axis, or several, of the mesh.
+        Raises:
+            CallError: if no such axis is mapped.
         """
-        parts = sums.gathered(self._parts(), axis_name)
+        try:
+            parts = sums.gathered(self._parts(), axis_name)
+        except NameError:
+            raise CallError(
+                f"{self!r}: all_reduce was called where no axis named {axis_name!r} is mapped.",
+                "call it in jax.shard_map over that axis; under jit alone leave it out, for there "
+                "arrays are whole.",
+            ) from None
         return self.replace(**sums.over_first_axis(self._merged, parts))
 
     def _parts(self) -> dict[str, Any]:

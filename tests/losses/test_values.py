@@ -240,3 +240,19 @@ def test_triplets_of_equal_rows_have_finite_gradients() -> None:
     value, gradient = jax.value_and_grad(lambda z: losses.batch_hard_triplet_loss(z, labels))(z)
     assert value == 1.0
     assert np.isfinite(gradient).all()
+
+
+def test_triplets_far_from_the_origin_are_those_near_it() -> None:
+    z = 0.1 * np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32)
+    labels = np.arange(16) % 4
+    near = losses.batch_hard_triplet_loss(z, labels)
+    far = losses.batch_hard_triplet_loss(z + 1000, labels)
+    np.testing.assert_allclose(far, near, atol=1e-3)  # z + 1000 keeps three digits of z
+
+
+def test_the_place_of_a_row_that_does_not_count_decides_nothing() -> None:
+    z = 0.1 * np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
+    mask = np.arange(8) > 0
+    found = losses.batch_hard_triplet_loss(z + 1000, np.arange(8) % 2, weights=mask)
+    expected = losses.batch_hard_triplet_loss(z[1:], np.arange(1, 8) % 2)
+    np.testing.assert_allclose(found, expected, atol=1e-3)

@@ -96,6 +96,17 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         "R2Score got predictions of type str; expected an array.\n"
         "  fix: pass an array, e.g. jnp.asarray(predictions).",
     ),
+    "no stack": (
+        lambda: metrics.ConfusionMatrix(3).merge_all(),
+        "ConfusionMatrix(num_classes=3): merge_all of a single metric; expected a stack of them.\n"
+        "  fix: merge two metrics with a.merge(b); jax.vmap(metric.update) makes a stack.",
+    ),
+    "no mapped axis": (
+        lambda: metrics.Mean().all_reduce("data"),
+        "Mean: all_reduce was called where no axis named 'data' is mapped.\n"
+        "  fix: call it in jax.shard_map over that axis; under jit alone leave it out, for there "
+        "arrays are whole.",
+    ),
     "k": (
         lambda: metrics.TopKAccuracy(0),
         "TopKAccuracy got k=0; expected an integer of at least 1.\n"

@@ -154,6 +154,17 @@ def test_half_precision_counts_in_float32(name: str) -> None:
     np.testing.assert_array_equal(found.compute(), sample.make().update(*wide).compute())
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_weights_in_half_precision_are_summed_in_float32(dtype: jnp.dtype) -> None:
+    n = 3000  # a sum of ones ends at 256 in bfloat16, at 2048 in float16
+    classes = jnp.arange(n) % 2
+    found = metrics.ConfusionMatrix(2).update(classes, classes, weights=jnp.ones(n, dtype))
+    np.testing.assert_array_equal(found.compute(), np.diag([n / 2, n / 2]))
+    mean = metrics.Mean().update(jnp.full(n, 2.0), weights=jnp.ones(n, dtype))
+    assert mean.compute() == 2.0
+    assert mean.weight.high == n
+
+
 def test_repr() -> None:
     assert repr(metrics.AUC(16)) == "AUC(num_bins=16)"
     assert repr(metrics.Mean()) == "Mean"
