@@ -64,3 +64,4 @@ from pax._core.transforms import unfreeze_parameters as unfreeze_parameters
 from pax._core.transforms import update_parameters as update_parameters
 from pax._core.transforms import value_and_grad as value_and_grad
 from pax._core.tree import named_leaves as named_leaves
+from pax._core.tree import named_modules as named_modules

@@ -95,6 +95,7 @@ class SpectralNorm(WeightWrapper):
         return jax.device_put((left.astype(weight.dtype), right.astype(weight.dtype)))
 
     def _made(self, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+        self._check_built(weights, self.v)
         if self.training:
             steps = {
                 path: F.power_iteration(w, self.v[path], self.axis, self.num_steps, self.eps)
@@ -105,6 +106,7 @@ class SpectralNorm(WeightWrapper):
         return self._of(weights)
 
     def _of(self, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+        self._check_built(weights, self.v)
         return {
             path: F.spectral_normalize(weight, self.u[path], self.v[path], self.axis)
             for path, weight in weights.items()

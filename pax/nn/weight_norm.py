@@ -71,6 +71,7 @@ class WeightNorm(WeightWrapper):
         return jax.device_put(norms.astype(weight.dtype))
 
     def _of(self, weights: Mapping[str, Array]) -> Mapping[str, Array]:
+        self._check_built(weights, self.scales)
         return {
             path: F.weight_normalize(weight, self.scales[path], self.axis)
             for path, weight in weights.items()

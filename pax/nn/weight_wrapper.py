@@ -15,6 +15,7 @@ from pax._core import (
     ArgumentError,
     Module,
     PurityError,
+    StructureError,
     arguments,
     assign_changed,
     call_copy,
@@ -23,9 +24,11 @@ from pax._core import (
     matches,
     may_change,
     named_leaves,
+    named_modules,
     note_part,
     some,
 )
+from pax.nn.stacked import Stack
 
 
 class WeightWrapper(Module):
@@ -67,6 +70,7 @@ class WeightWrapper(Module):
         self.layer = layer
         for path, weight in self._chosen():
             self._check(path, weight)
+            self._check_alone(path)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the layer.
@@ -126,6 +130,25 @@ class WeightWrapper(Module):
             raise ArgumentError(
                 f"{type(self).__name__} got axis={self.axis} for {path} of shape {weight.shape}.",
                 "name the axis of the outputs, axis=-1 in most layers.",
+            )
+
+    def _check_alone(self, path: str) -> None:
+        """Raises if an array holds the weights of several layers."""
+        for names, module in named_modules(self.layer):
+            if isinstance(module, Stack) and f"{path}.".startswith(".".join([*names, "stacked."])):
+                wrapper = type(self).__name__
+                raise ArgumentError(
+                    f"{wrapper} got {path}, the weights of all layers of a {module!r} as one.",
+                    f"wrap each layer: pax.Stack(lambda: pax.{wrapper}(pax.Linear(4, 4)), 12).",
+                )
+
+    def _check_built(self, weights: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+        """Raises unless the layer has its weights where it had them at construction."""
+        if weights.keys() != made.keys():
+            raise StructureError(
+                f"{self!r} was built for {some(sorted(made))}; its layer now has "
+                f"{some(sorted(weights))}.",
+                f"wrap the other layer anew: pax.{type(self).__name__}(layer).",
             )
 
     def _check_kept(self, changed: Mapping[int, Any], weights: Mapping[str, Any]) -> None:

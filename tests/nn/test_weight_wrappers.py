@@ -240,7 +240,38 @@ def test_a_weight_that_the_layer_assigns_cannot_be_made_of_another() -> None:
     )
 
 
+@pytest.mark.parametrize("wrap", [pax.WeightNorm, pax.SpectralNorm])
+def test_a_layer_put_in_place_has_its_weights_where_the_first_had(wrap: Any) -> None:
+    net = wrap(pax.Linear(2, 2)).eval()
+    other = net.replace(layer=pax.Sequential(pax.Linear(2, 2)))
+    for use in (lambda: other(jnp.ones((1, 2))), other.unwrap):
+        with pytest.raises(pax.StructureError) as raised:
+            use()
+        assert str(raised.value).replace("\n  at: model", "") == (
+            f"{net!r} was built for weight; its layer now has modules.0.weight.\n"
+            f"  fix: wrap the other layer anew: pax.{wrap.__name__}(layer)."
+        )
+
+
+def test_beside_a_stack_a_weight_may_be_chosen() -> None:
+    layers = pax.Sequential(pax.Linear(4, 4), pax.Stack(lambda: pax.Linear(4, 4), 2))
+    assert set(pax.WeightNorm(layers, weights="modules.0.weight").scales) == {"modules.0.weight"}
+
+
 @each(
+    Bad(
+        wrapper(pax.SpectralNorm, lambda: pax.Sequential(pax.Stack(lambda: pax.Linear(4, 4), 2))),
+        pax.ArgumentError,
+        "SpectralNorm got modules.0.stacked.weight, the weights of all layers of a "
+        "Stack(num_layers=2) as one.",
+        "wrap each layer: pax.Stack(lambda: pax.SpectralNorm(pax.Linear(4, 4)), 12).",
+    ),
+    Bad(
+        wrapper(pax.WeightNorm, lambda: pax.Stack(lambda: pax.Linear(4, 4), 2)),
+        pax.ArgumentError,
+        "WeightNorm got stacked.weight, the weights of all layers of a Stack(num_layers=2) as one.",
+        "wrap each layer: pax.Stack(lambda: pax.WeightNorm(pax.Linear(4, 4)), 12).",
+    ),
     Bad(
         wrapper(pax.WeightNorm, lambda: [pax.Linear(2, 3)]),
         pax.ArgumentError,
