@@ -82,7 +82,7 @@ class _Column:
         if not isinstance(self._rows, np.ndarray):
             self._rows.append(x)
         elif _is_on_host(x):
-            self._rows[i] = x
+            self._rows[i] = np.asarray(x)  # NumPy reads no JAX array without axes in bfloat16
         else:
             self._rows = [*map(jnp.asarray, self._rows[:i]), x]
 

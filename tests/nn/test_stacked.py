@@ -354,3 +354,14 @@ def test_what_holds_a_part_sees_its_change() -> None:
     new, _, is_same, averages = pax.pure(call)(blocks, inputs())
     assert is_same and averages is new.stacked.norm.ema_mean.averages
     assert not (averages == blocks.stacked.norm.ema_mean.averages).any()
+
+
+def test_layers_with_single_numbers_in_half_precision() -> None:
+    half = [
+        pax.BatchNorm1D(2).map(lambda a: a.astype(jnp.bfloat16)) for _ in range(2)
+    ]  # `debias` is one number
+    blocks = pax.stack(half)
+    assert blocks.stacked.ema_mean.debias.dtype == jnp.bfloat16
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 3, 2)), jnp.bfloat16)
+    blocks, _ = pax.purecall(blocks, x)
+    np.testing.assert_array_equal(blocks.stacked.ema_mean.debias, [0, 0])
