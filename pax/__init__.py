@@ -126,7 +126,11 @@ from pax.nn import DepthwiseConv1D as DepthwiseConv1D
 from pax.nn import DepthwiseConv2D as DepthwiseConv2D
 from pax.nn import DepthwiseConv3D as DepthwiseConv3D
 from pax.nn import EinsumLinear as EinsumLinear
+from pax.nn import EmbeddingBag as EmbeddingBag
 from pax.nn import Flatten as Flatten
+from pax.nn import FourierEmbed as FourierEmbed
+from pax.nn import PositionEmbed as PositionEmbed
 from pax.nn import Reshape as Reshape
 from pax.nn import SeparableConv1D as SeparableConv1D
 from pax.nn import SeparableConv2D as SeparableConv2D
+from pax.nn import SinusoidalEmbed as SinusoidalEmbed

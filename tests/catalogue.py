@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 import pax
 from tests.catalogue_convolution import CONVOLUTIONS
-from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, INITS, SHAPED
+from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, EMBEDDINGS, INITS, SHAPED
 from tests.catalogue_image import IMAGE_LAYERS
 from tests.catalogue_image_nets import IMAGE_NETS
 from tests.catalogue_nets import NETS
@@ -167,6 +167,7 @@ LAYERS = [
     *DENSE,
     *CONVOLUTIONS,
     *ACTIVATIONS,
+    *EMBEDDINGS,
     *COMBINED,
     *SHAPED,
     *NORMS,

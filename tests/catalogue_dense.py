@@ -10,7 +10,7 @@ import jax
 import pax
 from tests.catalogue_normalization import AVERAGES
 from tests.contracts.case import Case
-from tests.contracts.draws import arguments, integers, normal, unbatched
+from tests.contracts.draws import arguments, integers, normal, seen, unbatched
 from tests.contracts.rows import (
     INTEGERS,
     NO_BATCH,
@@ -187,6 +187,41 @@ SHAPED = [
     ),
 ]
 
+bag = functools.partial(row, "EmbeddingBag", without=WEIGHTS | INTEGERS)
+position = functools.partial(row, "PositionEmbed", without=DRAWN, slow=True)
+waves = functools.partial(row, "SinusoidalEmbed", slow=True)
+PADDING: dict[str, Any] = {"padding_index": 1}
+HELD = WEIGHTS | INTEGERS | {"smooth": "padding has no gradient, on purpose"}
+WHOLE = INTEGERS | {
+    "gradient": "it is a function of integers",
+    "dtype": "integers say no floating dtype",
+}
+
+EMBEDDINGS = [
+    row("Embed", "padding", (5, 3), integers(5, 2), "weight", **PADDING, without=HELD, slow=True),
+    bag("", (5, 3), arguments(integers(5, 4), seen(4, batched=True)), "weight", name="bag"),
+    bag("max, padding", (5, 3, "max"), integers(5, 4), "weight", **PADDING, slow=True),
+    bag(
+        "sum, factors",
+        (5, 3, "sum", INITS["w_init"]),
+        arguments(integers(5, 4), seen(4, batched=True), normal(4)),
+        "weight",
+        slow=True,
+    ),
+    position("", (5, 3), normal(4, 3), "weight", name="at"),
+    position("own initializer", (5, 3, INITS["w_init"]), normal(4, 3), "weight"),
+    position(
+        "positions",
+        (5, 3),
+        arguments(normal(4, 3), integers(5, 4)),
+        "weight",
+    ),
+    waves("", (6,), normal(3), name="at"),
+    waves("integers", (6,), integers(9), without=WHOLE),
+    waves("diffusion", (6,), normal(3), convention="diffusion", max_period=100.0),
+    row("FourierEmbed", "", (2, 4, 0.5), normal(2), "", "frequencies", without=DRAWN, name="f"),
+]
+
 one_more = functools.partial(array_function, slow=True)
 SLOPE = arguments(normal(3), unbatched(3))
 
@@ -196,6 +231,19 @@ DENSE_FUNCTIONS = [
         "",
         arguments(TWO, unbatched(3, 2, 4), unbatched(4)),
         without=SHARED_ARGUMENT | PRODUCTS,
+    ),
+    one_more(
+        "functional.embedding_bag",
+        "",
+        arguments(integers(5, 4), unbatched(5, 3)),
+        without=SHARED_ARGUMENT,
+    ),
+    one_more("functional.sinusoidal_embed", "", normal(2), 4),
+    one_more(
+        "functional.fourier_embed",
+        "",
+        arguments(normal(2), unbatched(2, 3)),
+        without=SHARED_ARGUMENT,
     ),
     one_more("functional.gelu", "", normal(3)),
     one_more("functional.gelu", "exact", normal(3), approximate=False),

@@ -16,6 +16,7 @@ from pax.functional.dropout import drop_path as drop_path
 from pax.functional.dropout import dropout as dropout
 from pax.functional.dropout import spatial_dropout as spatial_dropout
 from pax.functional.embedding import embed as embed
+from pax.functional.embedding import embedding_bag as embedding_bag
 from pax.functional.grid_sample import affine_grid as affine_grid
 from pax.functional.grid_sample import grid_sample as grid_sample
 from pax.functional.noise import gaussian_noise as gaussian_noise
@@ -48,6 +49,8 @@ from pax.functional.shuffle import pixel_shuffle as pixel_shuffle
 from pax.functional.shuffle import pixel_unshuffle as pixel_unshuffle
 from pax.functional.unfold import fold as fold
 from pax.functional.unfold import unfold as unfold
+from pax.functional.waves import fourier_embed as fourier_embed
+from pax.functional.waves import sinusoidal_embed as sinusoidal_embed
 from pax.functional.weights import power_iteration as power_iteration
 from pax.functional.weights import spectral_normalize as spectral_normalize
 from pax.functional.weights import weight_normalize as weight_normalize

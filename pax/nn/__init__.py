@@ -27,6 +27,7 @@ from pax.nn.dropout import SpatialDropout as SpatialDropout
 from pax.nn.einsum_linear import EinsumLinear as EinsumLinear
 from pax.nn.ema import EMA as EMA
 from pax.nn.embed import Embed as Embed
+from pax.nn.embed import EmbeddingBag as EmbeddingBag
 from pax.nn.gated import GLU as GLU
 from pax.nn.gated import GeGLU as GeGLU
 from pax.nn.gated import SwiGLU as SwiGLU
@@ -51,6 +52,9 @@ from pax.nn.pooling_max import MaxPool as MaxPool
 from pax.nn.pooling_max import MinPool as MinPool
 from pax.nn.pooling_mean import AvgPool as AvgPool
 from pax.nn.pooling_mean import LpPool as LpPool
+from pax.nn.positions import FourierEmbed as FourierEmbed
+from pax.nn.positions import PositionEmbed as PositionEmbed
+from pax.nn.positions import SinusoidalEmbed as SinusoidalEmbed
 from pax.nn.prelu import PReLU as PReLU
 from pax.nn.reshaping import Flatten as Flatten
 from pax.nn.reshaping import Reshape as Reshape

@@ -77,6 +77,10 @@ BAD: dict[str, Callable[[], Any]] = {
     "Flatten": lambda: pax.Flatten(None),  # type: ignore[arg-type]
     "Reshape": lambda: pax.Reshape(10),  # type: ignore[arg-type]
     "BatchApply": lambda: pax.BatchApply(pax.Linear(2, 3), 0),
+    "EmbeddingBag": lambda: pax.EmbeddingBag(3, 2, "median"),
+    "PositionEmbed": lambda: pax.PositionEmbed(0, 2),
+    "SinusoidalEmbed": lambda: pax.SinusoidalEmbed(3),
+    "FourierEmbed": lambda: pax.FourierEmbed(1, 3),
     "MLP": lambda: pax.MLP((3,)),
     "Residual": lambda: pax.Residual(None),  # type: ignore[arg-type]
     "Parallel": lambda: pax.Parallel([pax.Linear(2, 3)]),  # type: ignore[arg-type]

@@ -21,8 +21,9 @@ SIGNATURES = {
     "Linear": "in_dim, out_dim, with_bias=True, w_init=None, b_init=None, *, "
     "rng_key=None, name=None",
     "Dropout": "dropout_rate, *, name=None",
-    "Embed": "vocab_size, embed_dim, w_init=None, *, rng_key=None, name=None",
-    # arguments of convolutions by name, beyond name and key, are an addition
+    # an argument by name, beyond name and key, is an addition
+    "Embed": "vocab_size, embed_dim, w_init=None, *, padding_index=None, rng_key=None, name=None",
+    # likewise those of convolutions
     "Conv1D": f"{CONV}, rate=1, padding='SAME', {CONV_END}, data_format='NWC', "
     "feature_group_count=1, *, mask=None, padding_mode='zeros', name=None, rng_key=None",
     "Conv2D": f"{CONV}, rate=1, padding='SAME', {CONV_END}, data_format='NHWC', "
