@@ -77,6 +77,7 @@ def test_scan_carries_the_module(case: Case) -> None:
     assert_same(found, (module, stack(outputs)), case.tolerance)
 
 
+@pytest.mark.slow
 @over(one_of_each(LAYERS))
 def test_cond_returns_the_module(case: Case) -> None:
     module, inputs = built(case), case.inputs()

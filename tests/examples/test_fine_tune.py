@@ -21,6 +21,7 @@ LINE = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_the_program(run: Callable[..., str], tmp_path: Path) -> None:
     small = ["--body-steps", "60", "--steps", "30", "--draws", "2", "--shots", "1", "8"]
     output = run(fine_tune, *small, "--seed", "5", "--output", str(tmp_path))

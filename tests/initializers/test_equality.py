@@ -30,6 +30,7 @@ LAWS: list[tuple[str, dict[str, Any]]] = [
         {"scale": 1.3, "mode": "fan_geo_avg", "distribution": "normal", "batch_axis": (0,)},
     ),
 ]
+SLOW = pytest.mark.slow
 SHAPES = [(3, 3, 16, 8), (2, BLOCK // 4, 2), (1, 257, 513)]
 
 
@@ -58,7 +59,7 @@ def test_shapes(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) ->
     assert_same(*both(name, arguments, jax.random.PRNGKey(math.prod(shape)), shape))
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=SLOW), "float64"])
 @pytest.mark.parametrize(("name", "arguments"), LAWS)
 def test_dtypes(name: str, arguments: dict[str, Any], dtype: str) -> None:
     with jax.enable_x64(dtype == "float64"):
@@ -76,8 +77,8 @@ def test_variance_scaling(mode: str, distribution: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        f"{who}_{law}"
-        for who in ("lecun", "glorot", "he", "kaiming")
+        pytest.param(f"{who}_{law}", marks=marks)
+        for who, marks in (("lecun", ()), ("glorot", ()), ("he", SLOW), ("kaiming", SLOW))
         for law in ("normal", "uniform")
     ],
 )
