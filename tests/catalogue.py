@@ -65,8 +65,20 @@ MASK_TS, MASK_1TS, MASK_HTS = seen(2, 4), seen(1, 2, 4, batched=True), seen(2, 2
 ATTENTION = [
     attention("", (2, 3, 1.0), QUERY_KEY_VALUE, PROJECTIONS),
     causal("mask [T, S]", (2, 3, 0.5), arguments(QUERY_KEY_VALUE, MASK_TS), PROJECTIONS, name="a"),
-    attention("mask [B, 1, T, S]", (2, 3, 1.0), arguments(QUERY_KEY_VALUE, MASK_1TS), PROJECTIONS),
-    attention("mask [B, H, T, S]", (2, 3, 1.0), arguments(QUERY_KEY_VALUE, MASK_HTS), PROJECTIONS),
+    attention(
+        "mask [B, 1, T, S]",
+        (2, 3, 1.0),
+        arguments(QUERY_KEY_VALUE, MASK_1TS),
+        PROJECTIONS,
+        slow=True,
+    ),
+    attention(
+        "mask [B, H, T, S]",
+        (2, 3, 1.0),
+        arguments(QUERY_KEY_VALUE, MASK_HTS),
+        PROJECTIONS,
+        slow=True,
+    ),
 ]
 
 average = functools.partial(row, "EMA", changes=True, without=NO_BATCH)
@@ -140,6 +152,7 @@ NETWORKS = [
         NETWORK,
         NETWORK_STATE,
         without=WEIGHTS,
+        slow=True,
     ),
     Case(
         "Stack",
@@ -159,6 +172,7 @@ NETWORKS = [
         STACK_STATE,
         changes=True,
         without=WEIGHTS | WHOLE_BATCH,
+        slow=True,
     ),
     Case("Sequential", "no layers", lambda key: pax.Sequential(), normal(3), without=DOES_NOTHING),
 ]

@@ -29,9 +29,9 @@ embed = functools.partial(row, "Embed", without=WEIGHTS | INTEGERS)
 
 DENSE = [
     linear("", (3, 4), normal(3), "weight bias"),
-    linear("time axis", (3, 4), normal(2, 3), "weight bias", name="fc"),
+    linear("time axis", (3, 4), normal(2, 3), "weight bias", name="fc", slow=True),
     linear("no bias", (3, 4), normal(3), "weight", with_bias=False),
-    linear("own initializers", (3, 4), normal(3), "weight bias", **INITS),
+    linear("own initializers", (3, 4), normal(3), "weight bias", **INITS, slow=True),
     linear("one vector", (3, 4), unbatched(3), "weight bias", without=WEIGHTS | NO_BATCH),
     embed("", (5, 3), integers(5, 2), "weight"),
     embed("own initializer", (5, 3, INITS["w_init"]), integers(5), "weight", name="tokens"),

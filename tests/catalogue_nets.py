@@ -130,6 +130,7 @@ NETS = [
         averages(*V2_NORMS),
         changes=True,
         without=WEIGHTS | KINKS | WHOLE_BATCH,
+        slow=True,
     ),
     Case(
         "nets.Transformer",
@@ -159,5 +160,6 @@ NETS = [
         dense("modules.0"),
         "constants.0",
         without=WEIGHTS,
+        slow=True,
     ),
 ]

@@ -63,6 +63,7 @@ def efficient(stages: Any, data_format: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_short_efficientnet() -> None:
     efficient(SHORT, "NCHW")
 
