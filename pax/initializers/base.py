@@ -49,7 +49,7 @@ class Initializer(abc.ABC):
             An array of this shape and dtype, on the device that JAX would choose.
         Raises:
             ArgumentError: if the key is none, or a size is negative or no integer.
-            DtypeError: if random integers are asked for.
+            DtypeError: if random integers are asked for, or complex numbers that the law has not.
         """
 
     def __repr__(self) -> str:
@@ -67,6 +67,9 @@ class Initializer(abc.ABC):
 class RandomInitializer(Initializer):
     """An initializer that draws, in blocks where that gives what JAX would."""
 
+    #: Whether the law has no complex numbers.
+    _is_real: ClassVar[bool] = False
+
     def __call__(self, key: Any, shape: Any, dtype: Any = None) -> Array:
         """Draws an array, as `Initializer.__call__` says."""
         if not isinstance(key, (jax.Array, np.ndarray)):
@@ -76,9 +79,10 @@ class RandomInitializer(Initializer):
             )
         shape = checked_shape(self, shape)
         dtype = resolved_dtype(dtype, self.dtype)
-        if not jnp.issubdtype(dtype, jnp.inexact):
+        if not jnp.issubdtype(dtype, jnp.floating if self._is_real else jnp.inexact):
+            expected = "a floating one" if self._is_real else "a floating or complex one"
             raise DtypeError(
-                f"{self} got dtype {dtype}; expected a floating or complex one.",
+                f"{self} got dtype {dtype}; expected {expected}.",
                 "draw in float32, then call .astype on the result.",
             )
         self._check(shape)

@@ -158,6 +158,7 @@ class _Normal(RandomInitializer):
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Uniform(RandomInitializer):
     _name = "uniform"
+    _is_real = True
     scale: float
 
     def _plan(self, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
@@ -170,6 +171,7 @@ class _Uniform(RandomInitializer):
 @dataclasses.dataclass(frozen=True, repr=False)
 class _UniformBetween(RandomInitializer):
     _name = "uniform_between"
+    _is_real = True
     lower: float
     upper: float
 
@@ -186,6 +188,7 @@ class _UniformBetween(RandomInitializer):
 @dataclasses.dataclass(frozen=True, repr=False)
 class _TruncatedNormal(RandomInitializer):
     _name = "truncated_normal"
+    _is_real = True
     stddev: float
     lower: float = -2.0
     upper: float = 2.0

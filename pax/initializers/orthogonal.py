@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
-from jaxtyping import ArrayLike
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
 
 from pax._core import ArgumentError
 from pax.initializers.base import Initializer, RandomInitializer, checked_number
@@ -78,7 +81,7 @@ class _Orthogonal(RandomInitializer):
             )
 
     def _of_jax(self) -> Any:
-        return jax.nn.initializers.orthogonal(self.scale, self.column_axis)
+        return _wide(jax.nn.initializers.orthogonal(self.scale, self.column_axis))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -96,4 +99,14 @@ class _DeltaOrthogonal(RandomInitializer):
             )
 
     def _of_jax(self) -> Any:
-        return jax.nn.initializers.delta_orthogonal(self.scale, self.column_axis)
+        return _wide(jax.nn.initializers.delta_orthogonal(self.scale, self.column_axis))
+
+
+def _wide(init: Callable[..., Array]) -> Callable[..., Array]:
+    """Returns an initializer that draws halves in float32: JAX factors no matrix of halves."""
+
+    def draw(key: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+        is_half = jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4
+        return init(key, shape, np.float32 if is_half else dtype).astype(dtype)
+
+    return draw

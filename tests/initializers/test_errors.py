@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -160,6 +161,18 @@ def test_integers_are_not_drawn() -> None:
         init.normal()(KEY, (2, 3), jnp.int32)
     assert str(error.value) == (
         "normal(stddev=0.01) got dtype int32; expected a floating or complex one.\n"
+        "  fix: draw in float32, then call .astype on the result."
+    )
+
+
+@pytest.mark.parametrize(
+    "law", [init.uniform(), init.uniform_between(-1.0, 1.0), init.truncated_normal()]
+)
+def test_real_laws_draw_no_complex_numbers(law: Any) -> None:
+    with pytest.raises(pax.DtypeError) as error:
+        law(KEY, (2, 3), jnp.complex64)
+    assert str(error.value) == (
+        f"{law} got dtype complex64; expected a floating one.\n"
         "  fix: draw in float32, then call .astype on the result."
     )
 

@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -232,3 +233,12 @@ def test_values_compare_hash_and_pickle() -> None:
 def test_they_are_initializers(initializer: init.Initializer) -> None:
     assert isinstance(initializer, init.Initializer)
     assert initializer(jax.random.key(0), (3, 3)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("draw", [init.orthogonal(2.0), init.delta_orthogonal(2.0)])
+def test_orthogonal_in_half_precision_is_float32_rounded(draw: Any) -> None:
+    for dtype in (jnp.bfloat16, jnp.float16):
+        found = draw(jax.random.key(0), (1, 3, 3), dtype)
+        wide = draw(jax.random.key(0), (1, 3, 3), jnp.float32)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, wide.astype(dtype))
