@@ -55,7 +55,8 @@ class UNet(Module):
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
     Example:
-        >>> net = pax.nets.UNet(3, base_channels=8, channel_multipliers=(1, 2), groups=4)
+        >>> sizes = {"base_channels": 8, "channel_multipliers": (1, 2), "blocks_per_level": 1}
+        >>> net = pax.nets.UNet(3, groups=4, **sizes)
         >>> jax.jit(net)(jnp.ones((2, 3, 16, 16)), time=jnp.array([10, 500])).shape
         (2, 3, 16, 16)
     Source: Ho et al., "Denoising diffusion probabilistic models", 2020 (arXiv 2006.11239), whose

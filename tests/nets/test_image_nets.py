@@ -137,6 +137,7 @@ def test_the_key_decides(name: str) -> None:
     np.testing.assert_array_equal(drawn, pax.next_rng_key())  # nothing was taken from the stream
 
 
+@pytest.mark.slow
 @each_net
 def test_construction_compiles_nothing_new(name: str) -> None:
     TINY[name](rng_key=jax.random.PRNGKey(0))
@@ -174,6 +175,7 @@ def test_mixed_precision_is_the_rounded_result(name: str) -> None:
     np.testing.assert_allclose(found.astype(jnp.float32), expected, rtol=0.1, atol=0.1)
 
 
+@pytest.mark.slow
 @each_net
 def test_an_empty_batch(name: str) -> None:
     empty = [np.zeros((0, *x.shape[1:]), x.dtype) for x in inputs(name)]

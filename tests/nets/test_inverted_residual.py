@@ -32,6 +32,7 @@ def test_channels_are_multiples_of_8_and_lose_a_tenth_at_most() -> None:
     assert {channels: rounded(channels) for channels in of_each} == of_each
 
 
+@pytest.mark.slow
 def test_parts_of_mobilenet_v2() -> None:
     make = lambda key: pax.nets.MobileNetV2(3, 1000, rng_key=key)  # noqa: E731
     net = jax.eval_shape(make, jax.random.key(0))
@@ -54,6 +55,7 @@ def test_parts_of_mobilenet_v2() -> None:
     assert mobile().head.conv.out_features == 1280
 
 
+@pytest.mark.slow
 def test_parts_of_efficientnet() -> None:
     make = lambda key: pax.nets.EfficientNet(3, 1000, depth=1.1, rng_key=key)  # noqa: E731
     net = jax.eval_shape(make, jax.random.key(0))

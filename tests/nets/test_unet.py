@@ -35,6 +35,7 @@ def with_head(net: Any) -> Any:
     return net.replace(head=pax.Conv2D(BASE, 3, 3, rng_key=jax.random.key(1)))
 
 
+@pytest.mark.slow
 def test_the_sizes_of_the_paper() -> None:
     net = jax.eval_shape(lambda key: pax.nets.UNet(3, rng_key=key), jax.random.key(0))
     levels = [[block.conv1.out_features for block in level.blocks] for level in net.down]
@@ -58,10 +59,12 @@ def test_blocks_and_attention_start_as_the_identity() -> None:
     np.testing.assert_array_equal(found, x)
 
 
+@pytest.mark.slow
 def test_a_new_network_gives_zeros() -> None:
     np.testing.assert_array_equal(called(small(), X, TIME), np.zeros_like(X))
 
 
+@pytest.mark.slow
 def test_each_image_is_told_its_own_time() -> None:
     net = with_head(small())
     net = net.map(lambda x: x if np.any(x) else jnp.asarray(random(*x.shape)))
@@ -106,6 +109,7 @@ def test_without_dropout_no_pure_is_needed() -> None:
     assert jax.eval_shape(small(), X, TIME).shape == X.shape
 
 
+@pytest.mark.slow
 def test_sizes() -> None:
     net = small(channel_multipliers=(1, 1, 2), attention_levels=(0, 2), blocks_per_level=2)
     assert jax.eval_shape(net, random(1, 3, 4, 12), TIME[:1]).shape == (1, 3, 4, 12)

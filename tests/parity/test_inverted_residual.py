@@ -14,8 +14,6 @@ from tests.parity.torch_inverted_residual import Network
 C, CLASSES, SIZE = 3, 5, 10
 STAGES = ((1, 32, 1, 1, 3), (2, 32, 2, 2, 5))
 WIDTH = 0.25  # eight channels
-#: A little of everything, and one block less to compile.
-SHORT = ((1, 32, 1, 1, 3), (2, 32, 1, 1, 3))
 #: As the papers have them.
 MOBILE = (
     (1, 16, 1, 1, 3),
@@ -48,30 +46,14 @@ def assert_trains(ours: Any, theirs: Network) -> None:
     )
 
 
-def efficient(stages: Any, data_format: str) -> None:
-    assert_trains(
-        pax.nets.EfficientNet(
-            C,
-            CLASSES,
-            width=WIDTH,
-            stages=stages,
-            dropout_rate=0.0,
-            drop_path_rate=0.0,
-            data_format=data_format,
-        ),
-        Network(C, CLASSES, stages, efficient=True, width=WIDTH),
-    )
-
-
-@pytest.mark.slow
-def test_a_short_efficientnet() -> None:
-    efficient(SHORT, "NCHW")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 def test_efficientnet(data_format: str) -> None:
-    efficient(STAGES, data_format)
+    options: Any = {"width": WIDTH, "stages": STAGES, "dropout_rate": 0.0, "drop_path_rate": 0.0}
+    assert_trains(
+        pax.nets.EfficientNet(C, CLASSES, data_format=data_format, **options),
+        Network(C, CLASSES, STAGES, efficient=True, width=WIDTH),
+    )
 
 
 @pytest.mark.slow

@@ -47,6 +47,7 @@ def times(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 1000, 2)
 
 
+@pytest.mark.slow
 def test_one_level() -> None:
     assert_trains_like_torch(
         *both("NCHW", (1,), 1, ()),

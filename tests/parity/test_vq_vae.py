@@ -20,7 +20,8 @@ def bound(outputs: Any, target: Any) -> Any:
     return squares(images, target) + 0.25 * commitment.mean()
 
 
-@pytest.mark.parametrize("data_format", ["NCHW", pytest.param("NHWC", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("data_format", ["NCHW", "NHWC"])
 def test_vq_vae(data_format: str) -> None:
     assert_trains_like_torch(
         pax.nets.VQVAE(
