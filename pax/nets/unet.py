@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,6 @@ from pax.nn import MLP, Conv2D, GroupNorm, RngSeq
 
 #: The vector that stands for the time is this many times as wide as the first features.
 WIDENING = 4
-SLOWEST = 10_000
 
 
 class UNet(Module):
@@ -178,12 +176,9 @@ class UNet(Module):
                 f"{self!r} got condition of shape {np.shape(condition)}; expected {shape}.",
                 f"make vectors of it first: pax.Embed(num_classes, {shape[1]})(labels).",
             )
-        half = self.base_channels // 2
-        powers = np.arange(half) / (half - 1)
-        wide = np.float64 if dtype == np.float64 else np.float32
-        frequencies = np.exp(-math.log(SLOWEST) * powers).astype(wide)
-        angles = jnp.asarray(time).astype(wide)[:, None] * frequencies[None]
-        waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1).astype(dtype)
+        # in float32 at least: bfloat16 has no number between 512 and 516
+        wide = jnp.asarray(time).astype(np.float64 if dtype == np.float64 else np.float32)
+        waves = F.sinusoidal_embed(wide, self.base_channels, convention="diffusion").astype(dtype)
         told = self.time_mlp(waves)
         if condition is not None:
             told = told + jnp.asarray(condition, told.dtype)
