@@ -54,7 +54,7 @@ SKIPPED = names("module.", "scale offset") + " " + names("shortcut.", "weight bi
 mlp = functools.partial(row, "MLP", without=WEIGHTS)
 
 COMBINED = [
-    mlp("", ((3, 5, 2), jax.nn.tanh), normal(3), MLP, name="mlp"),
+    mlp("", ((3, 5, 2), jax.nn.tanh), normal(3), MLP, name="mlp", slow=True),
     mlp(
         "no bias",
         ((3, 5, 2), jax.nn.silu),
@@ -142,7 +142,7 @@ SIZES = {"width": 4, "heads": 2, "size": 3}
 TWO = arguments(normal(3), normal(2))
 
 SHAPED = [
-    bilinear("", (3, 2, 4), TWO, BOTH),
+    bilinear("", (3, 2, 4), TWO, BOTH, slow=True),
     bilinear("no bias", (3, 2, 4), TWO, "weight", with_bias=False, name="b", slow=True),
     bilinear("own initializers", (3, 2, 4), TWO, BOTH, **INITS, slow=True),
     einsum("", ("... width -> ... heads size", SIZES), normal(4), BOTH, name="split"),
@@ -219,7 +219,17 @@ EMBEDDINGS = [
     waves("", (6,), normal(3), name="at"),
     waves("integers", (6,), integers(9), without=WHOLE),
     waves("diffusion", (6,), normal(3), convention="diffusion", max_period=100.0),
-    row("FourierEmbed", "", (2, 4, 0.5), normal(2), "", "frequencies", without=DRAWN, name="f"),
+    row(
+        "FourierEmbed",
+        "",
+        (2, 4, 0.5),
+        normal(2),
+        "",
+        "frequencies",
+        without=DRAWN,
+        name="f",
+        slow=True,
+    ),
 ]
 
 one_more = functools.partial(array_function, slow=True)

@@ -36,7 +36,7 @@ REGULARISERS = [
     row("AlphaDropout", "eval", (0.4,), normal(5), "", KEY, **OFF, name="drop"),
     row("GaussianNoise", "", (0.4,), normal(5), "", KEY, changes=True, without=NOISE, slow=True),
     row("GaussianNoise", "eval", (0.4,), normal(5), "", KEY, **OFF, name="noise"),
-    block("", (0.3, 2), normal(4, 5, 2), "", KEY, **ON),
+    block("", (0.3, 2), normal(4, 5, 2), "", KEY, **ON, slow=True),
     block("channels first", (0.3, 2), normal(2, 5), "", KEY, **ON, slow=True, data_format="NC..."),
     block("eval", (0.3, 2), normal(4, 5, 2), "", KEY, **OFF, name="drop"),
 ]

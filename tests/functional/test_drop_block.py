@@ -18,9 +18,8 @@ KEY = jax.random.key(3)
 X = jnp.asarray(np.random.default_rng(0).standard_normal((3, 6, 5, 2)), jnp.float32)
 
 
-@pytest.mark.parametrize(
-    "size", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_every_dropped_place_lies_in_a_whole_block(size: int) -> None:
     dropped = np.asarray(F.drop_block(KEY, 0.4, size, X) == 0)
     covered = np.zeros_like(dropped)

@@ -72,8 +72,12 @@ KEY = jax.random.key(5)
     ("call", "mask_shape"),
     [
         (pax.functional.drop_path, (30, 1, 1, 1)),
-        (pax.functional.spatial_dropout, (30, 1, 1, 20)),
-        (partial(pax.functional.spatial_dropout, data_format="NC..."), (30, 4, 1, 1)),
+        pytest.param(pax.functional.spatial_dropout, (30, 1, 1, 20), marks=pytest.mark.slow),
+        pytest.param(
+            partial(pax.functional.spatial_dropout, data_format="NC..."),
+            (30, 4, 1, 1),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_whole_samples_and_channels(call: Any, mask_shape: tuple[int, ...]) -> None:
@@ -84,10 +88,8 @@ def test_whole_samples_and_channels(call: Any, mask_shape: tuple[int, ...]) -> N
     assert call(KEY, 0, X4) is X4
 
 
-@pytest.mark.parametrize(
-    "rate",
-    [pytest.param(0.05, marks=pytest.mark.slow), 0.3, pytest.param(0.8, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.8])
 def test_alpha_dropout_keeps_mean_and_variance(rate: float) -> None:
     x = jax.random.normal(jax.random.key(1), (300, 300))
     y = np.asarray(pax.functional.alpha_dropout(KEY, rate, x))
@@ -102,6 +104,7 @@ def test_alpha_dropout_keeps_mean_and_variance(rate: float) -> None:
     assert abs((1 - rate) * offset + rate * y[dropped][0]) < 1e-5
 
 
+@pytest.mark.slow
 def test_noise() -> None:
     noise = np.asarray(jax.random.normal(KEY, X4.shape))
     found = pax.functional.gaussian_noise(KEY, 0.5, X4)

@@ -85,6 +85,7 @@ def test_the_first_key_is_the_next_of_the_stream_and_nothing_is_trainable(name: 
     assert jax.tree.leaves(layer.parameters()) == []
 
 
+@pytest.mark.slow
 def test_the_branch_of_a_block_is_skipped_sample_by_sample() -> None:
     class Block(pax.Module):
         def __init__(self) -> None:

@@ -111,6 +111,7 @@ def test_drop_block(shape: tuple[int, ...], size: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_noise() -> None:
     key = jax.random.PRNGKey(4)
     with jax.enable_x64(True):
@@ -123,6 +124,7 @@ def test_noise() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_gradient_of_drop_path_is_that_of_the_kept_samples() -> None:
     x = normal(30, 4)
     y, gradient = of_pax(pax.DropPath(0.25), x)
