@@ -34,7 +34,10 @@ def close(a: Any, b: Any) -> None:
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("policy", [None, DOTS], ids=["none", "dots"])
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param(None, id="none"), pytest.param(DOTS, id="dots", marks=pytest.mark.slow)],
+)
 def test_values_gradients_and_state_are_the_same(policy: Any) -> None:
     net = network()
     again = pax.remat(net, policy=policy)

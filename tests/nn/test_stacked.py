@@ -72,7 +72,14 @@ def close(a: Any, b: Any) -> None:
         np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("remat", [None, True, DOTS], ids=["plain", "remat", "policy"])
+@pytest.mark.parametrize(
+    "remat",
+    [
+        pytest.param(None, id="plain"),
+        pytest.param(True, id="remat", marks=pytest.mark.slow),
+        pytest.param(DOTS, id="policy", marks=pytest.mark.slow),
+    ],
+)
 def test_training_is_that_of_a_list(remat: Any) -> None:
     listed, stacked = listed_and_stacked(remat=remat)
     update = jax.jit(pax.value_and_grad(loss, has_aux=True))
