@@ -17,6 +17,9 @@ from benchmarks.task import Absent
 from tests.benchmarks.recurrent_weights import Weights
 from tests.benchmarks.weights import load, parameters, randomized
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 _SEQUENCE = {"batch": 2, "time": 5, "inputs": 3, "width": 4}
 _DEEP = {"batch": 2, "time": 5, "layers": 1, "width": 8, "heads": 2}
 _IMAGES = {"batch": 4, "width": 4, "channels": (8, 16), "blocks_per_group": (1, 2), "classes": 3}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import pax
 from tests.catalogue import LAYERS
@@ -53,6 +54,7 @@ def test_half_precision_is_the_rounded_result(case: Case) -> None:
         assert error <= 4 * float(jnp.finfo(jnp.bfloat16).eps) * max(1.0, np.abs(y).max())
 
 
+@pytest.mark.slow
 @over(one_of_each(LAYERS + FUNCTIONS), "large")
 def test_large_inputs_have_finite_outputs_and_gradients(case: Case) -> None:
     inputs = on_host(lambda x: x + np.float32(1e4) if is_floating(x) else x, case.inputs())

@@ -51,6 +51,7 @@ def test_vmap_over_inputs(case: Case) -> None:
     pax.testing.check_vmap(subject(case), case.inputs(), case.tolerance)
 
 
+@pytest.mark.slow
 @own_keys
 @over(one_of_each(LAYERS))
 def test_vmap_over_modules(case: Case) -> None:
@@ -90,6 +91,7 @@ def test_cond_returns_the_module(case: Case) -> None:
     assert_same(branch(False, module, *inputs), skipped)
 
 
+@pytest.mark.slow
 @over(one_of_each(LAYERS), "gradient")
 def test_remat_gives_the_same_gradients(case: Case) -> None:
     floats, loss = loss_of(case, built(case), case.inputs())

@@ -18,6 +18,9 @@ from examples.images import load_data
 from examples.unet import UNet
 from tests.examples.program import finish, png_size, start
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 VERDICT = re.compile(
     r"(.*): +(\d+\.\d)% read as their class, +(\d+\.\d)% with p > 0.9;"
     r" +(\d+\.\d\d) from the nearest training image"

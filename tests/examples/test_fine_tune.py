@@ -16,6 +16,9 @@ import pax
 from examples import fine_tune
 from tests.examples.program import finish, png_size, start
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 LINE = re.compile(
     r" *(\d+) of each new class: +(\d+\.\d)% with the frozen body, +(\d+\.\d)% from scratch"
 )

@@ -23,6 +23,9 @@ import pax
 from examples import language_model
 from tests.examples.program import finish, png_size, start
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 LINE = re.compile(r"step +(\d+)  bits per character: training (\d\.\d{3}), held out (\d\.\d{3})")
 BITS = re.compile(r"  (\d\.\d{3})  (.+)")
 

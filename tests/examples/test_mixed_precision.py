@@ -16,6 +16,9 @@ from examples import mixed_precision
 from examples.mnist import ConvNet
 from tests.examples.program import finish, start
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 HALF = {"bfloat16": "bf16", "float16": "f16"}
 
 

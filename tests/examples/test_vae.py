@@ -15,6 +15,9 @@ from examples import vae
 from examples.images import load_data
 from tests.examples.program import finish, png_size, start
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 NUMBER = r"(-?\d+\.\d\d)"
 EPOCH = re.compile(
     rf"epoch +(\d+)  ELBO: training {NUMBER}, "

@@ -15,6 +15,9 @@ import pax
 from examples import dataclass_module, graph_module, lazy_module, optimizer_module
 from tests.examples.program import finish, start
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., str]
 PROGRAMS = [dataclass_module, graph_module, lazy_module, optimizer_module]
 

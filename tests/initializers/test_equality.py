@@ -66,6 +66,7 @@ def test_dtypes(name: str, arguments: dict[str, Any], dtype: str) -> None:
         assert_same(*both(name, arguments, jax.random.key(5), (3, 71, 309), dtype))
 
 
+@SLOW
 @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
 @pytest.mark.parametrize("distribution", ["truncated_normal", "normal", "uniform"])
 def test_variance_scaling(mode: str, distribution: str) -> None:

@@ -20,6 +20,9 @@ import pytest
 import pax
 from tests.core.samples import normal
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 RATE, STEPS, ROWS = 0.05, 6, 5
 
 

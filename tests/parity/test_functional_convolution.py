@@ -15,6 +15,9 @@ from pax.functional import conv, conv_transpose
 from tests.parity.compare import normal
 from tests.parity.functions import assert_like_jax
 
+#: The quick suite has six minutes; these run with `make test-all`.
+pytestmark = pytest.mark.slow
+
 FORMATS = {"NWC": "W", "NCW": "W", "NHWC": "HW", "NCHW": "HW"}
 #: Formats of more axes, which are computed as planes.
 MORE = {"NDHWC": "DHW", "NCDHW": "DHW", "NabcdC": "abcd", "NCabcd": "abcd"}
