@@ -90,8 +90,10 @@ from pax.nn import LpPool as LpPool
 from pax.nn import LSTMState as LSTMState
 from pax.nn import MaxPool as MaxPool
 from pax.nn import MinPool as MinPool
+from pax.nn import MixtureOfExperts as MixtureOfExperts
 from pax.nn import MultiHeadAttention as MultiHeadAttention
 from pax.nn import Parallel as Parallel
+from pax.nn import PatchEmbed as PatchEmbed
 from pax.nn import PixelShuffle as PixelShuffle
 from pax.nn import PixelUnshuffle as PixelUnshuffle
 from pax.nn import PReLU as PReLU

@@ -17,6 +17,7 @@ from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
 from tests.catalogue_regularization import REGULARISERS
 from tests.catalogue_sequences import SEQUENCES
+from tests.catalogue_transformer import TRANSFORMERS
 from tests.contracts.case import Case
 from tests.contracts.draws import (
     arguments,
@@ -188,6 +189,7 @@ LAYERS = [
     *RECURRENT,
     *SEQUENCES,
     *ATTENTION,
+    *TRANSFORMERS,
     *REGULARISERS,
     *IMAGE_LAYERS,
     *SMALL,

@@ -41,8 +41,10 @@ from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
+from pax.nn.mixture_of_experts import MixtureOfExperts as MixtureOfExperts
 from pax.nn.mlp import MLP as MLP
 from pax.nn.noise import GaussianNoise as GaussianNoise
+from pax.nn.patch_embed import PatchEmbed as PatchEmbed
 from pax.nn.pooling_adaptive import AdaptiveAvgPool as AdaptiveAvgPool
 from pax.nn.pooling_adaptive import AdaptiveMaxPool as AdaptiveMaxPool
 from pax.nn.pooling_blur import BlurPool as BlurPool

@@ -82,6 +82,8 @@ BAD: dict[str, Callable[[], Any]] = {
     "SinusoidalEmbed": lambda: pax.SinusoidalEmbed(3),
     "FourierEmbed": lambda: pax.FourierEmbed(1, 3),
     "MLP": lambda: pax.MLP((3,)),
+    "MixtureOfExperts": lambda: pax.MixtureOfExperts(3, 2, lambda: pax.Linear(3, 3), top_k=3),
+    "PatchEmbed": lambda: pax.PatchEmbed(3, 8, (4, 0)),
     "Residual": lambda: pax.Residual(None),  # type: ignore[arg-type]
     "Parallel": lambda: pax.Parallel([pax.Linear(2, 3)]),  # type: ignore[arg-type]
     "Concatenate": lambda: pax.Concatenate(),
