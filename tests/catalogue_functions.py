@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pax
-from tests.catalogue import MASK_TS
+from tests.catalogue_attention import ATTENTION_FUNCTIONS
 from tests.catalogue_dense import DENSE_FUNCTIONS
 from tests.catalogue_image import IMAGE_FUNCTIONS
 from tests.catalogue_losses import LOSSES
@@ -19,7 +19,6 @@ KERNEL = arguments(normal(5, 3), unbatched(2, 3, 4), unbatched(4))
 TRANSPOSED_KERNEL = arguments(normal(5, 3), unbatched(2, 4, 3), unbatched(4))
 MATRIX = arguments(normal(3), unbatched(3, 4), unbatched(4))
 TABLE = arguments(integers(5, 2), unbatched(5, 3))
-QKV = arguments(normal(2, 2, 3), normal(4, 2, 3), normal(4, 2, 5))
 SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
 
 FUNCTIONS = [
@@ -34,10 +33,7 @@ FUNCTIONS = [
     ),
     *NORM_FUNCTIONS,
     *LOSSES,
-    array_function("functional.dot_product_attention", "", QKV, without=PRODUCTS),
-    array_function(
-        "functional.dot_product_attention", "mask", arguments(QKV, MASK_TS), without=SHARED_WEIGHT
-    ),
+    *ATTENTION_FUNCTIONS,
     array_function("functional.vanilla_rnn_step", "", normal(4)),
     array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0),
     array_function("functional.gru_gates", "", normal(8)),

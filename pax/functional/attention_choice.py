@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pax._core import ArgumentError, cuda_capability
-from pax.functional.attention_chunked import CHUNK
+from pax.functional.attention_options import Extras, Rule
+from pax.functional.attention_tiles import CHUNK
 
 IMPLEMENTATIONS = ("quadratic", "chunked", "cudnn")
 
@@ -47,17 +48,21 @@ class Problem(NamedTuple):
     key: tuple[int, ...]
     value: tuple[int, ...]
     dtype: np.dtype
-    has_mask: bool
+    options: tuple[str, ...]  # names of those in use, but for is_causal and scale
+    is_causal: bool
     platform: str
     capability: tuple[int, int] | None
 
 
-def here(query: Any, key: Any, value: Any, has_mask: bool) -> Problem:
+def here(query: Any, key: Any, value: Any, extras: Extras, rule: Rule) -> Problem:
     """Returns the problem that arrays, or shapes with dtypes, are on this machine."""
     shapes = (query.shape, key.shape, value.shape)
     dtypes = {query.dtype, key.dtype, value.dtype}
     dtype = query.dtype if len(dtypes) == 1 else np.dtype(jnp.result_type(*dtypes))
-    return Problem(*shapes, dtype, has_mask, jax.default_backend(), cuda_capability())
+    options = (*rule.in_use(), *extras.given())
+    return Problem(
+        *shapes, dtype, options, rule.is_causal, jax.default_backend(), cuda_capability()
+    )
 
 
 @functools.lru_cache(maxsize=1024)  # eager calls ask again and again
@@ -95,8 +100,15 @@ def _obstacle_to_cudnn(problem: Problem) -> str | None:
         return f"the GPU has compute capability {capability[0]}.{capability[1]}, and it needs 8.0"
     if problem.dtype.name not in ("float16", "bfloat16"):
         return f"the arrays are {problem.dtype}, and it takes float16 and bfloat16"
-    if problem.has_mask:
+    if "mask" in problem.options:
         return "there is a mask, and it takes none; is_causal=True is none"
+    others = [name for name in problem.options if name != "window"]
+    if others:
+        return f"it takes no {others[0]}"
+    if "window" in problem.options and not problem.is_causal:
+        return "it takes a window only with is_causal=True"
+    if "window" in problem.options and problem.query[-3] != problem.key[-3]:
+        return "it takes a window only where T equals S"
     if width != problem.value[-1]:
         return f"K is {width} and V is {problem.value[-1]}, and it takes equal widths"
     widest = 256 if capability >= (9, 0) else 128

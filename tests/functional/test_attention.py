@@ -155,7 +155,7 @@ def test_shapes_that_do_not_fit(name: str, shape: tuple[int, ...]) -> None:
     query, key, value = (jnp.ones(s) for s in given.values())
     assert message(ShapeError, lambda: attend(query, key, value)) == (
         f"dot_product_attention got query {given['query']}, key {given['key']}, value "
-        f"{given['value']}; expected (..., T, H, K), (..., S, H, K), (..., S, H, V).\n"
+        f"{given['value']}; expected (..., T, H, K), (..., S, G, K), (..., S, G, V).\n"
         "  fix: split the last axis into heads, x.reshape(*x.shape[:-1], num_heads, key_size), "
         "and give all three equal leading axes."
     )

@@ -83,7 +83,8 @@ GPU = Problem(
     key=(8, 1000, 4, 64),
     value=(8, 1000, 4, 64),
     dtype=np.dtype(jnp.bfloat16),
-    has_mask=False,
+    options=(),
+    is_causal=False,
     platform="gpu",
     capability=(8, 6),
 )
@@ -103,6 +104,8 @@ NO_GPU = "JAX computes on a tpu device, and it needs an NVIDIA GPU"
             "value": (1, 4, 256),
             "capability": (9, 0),
         },
+        {"key": (8, 1000, 2, 64), "value": (8, 1000, 2, 64)},
+        {"key": (8, 1024, 4, 64), "options": ("window",), "is_causal": True},
     ],
 )
 def test_the_kernel_is_taken_where_it_applies(change: dict[str, Any]) -> None:
@@ -122,7 +125,14 @@ def test_the_kernel_is_taken_where_it_applies(change: dict[str, Any]) -> None:
             {"dtype": np.dtype(np.float32)},
             "the arrays are float32, and it takes float16 and bfloat16",
         ),
-        ({"has_mask": True}, "there is a mask, and it takes none; is_causal=True is none"),
+        ({"options": ("mask",)}, "there is a mask, and it takes none; is_causal=True is none"),
+        ({"options": ("dropout_rate", "bias")}, "it takes no dropout_rate"),
+        ({"options": ("window", "sinks")}, "it takes no sinks"),
+        ({"options": ("window",)}, "it takes a window only with is_causal=True"),
+        (
+            {"options": ("window",), "is_causal": True},
+            "it takes a window only where T equals S",
+        ),
         ({"value": (8, 1000, 4, 32)}, "K is 64 and V is 32, and it takes equal widths"),
         (
             {"query": (8, 9, 4, 60), "value": (8, 9, 4, 60)},
@@ -152,12 +162,37 @@ def test_the_kernel_is_refused_where_it_does_not_apply(
 
 
 def test_off_the_cpu_only_large_scores_are_chunked() -> None:
-    problem = GPU._replace(has_mask=True)
+    problem = GPU._replace(options=("mask",))
     assert str(choose(problem, None)) == (
         "quadratic: scores of 8 x 4 x 1024 x 1000 take 131 MB, up to 500 MB"
     )
     problem = problem._replace(query=(8, 4096, 4, 64), key=(8, 4096, 4, 64))
     assert str(choose(problem, None)) == "chunked: scores of 8 x 4 x 4096 x 4096 would take 2.1 GB"
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({"bias": shape(9, 9), "scale": 2.0}, "bias"),
+        ({"alibi_slopes": shape(4)}, "alibi_slopes"),
+        ({"sinks": shape(4), "is_causal": True, "window": 3}, "sinks"),
+        ({"soft_cap": 9.0}, "soft_cap"),
+        ({"key_positions": shape(9, dtype=jnp.int32)}, "key_positions"),
+        ({"dropout_rate": 0.1, "rng_key": np.zeros(2, np.uint32)}, "dropout_rate"),
+    ],
+)
+def test_the_kernel_is_refused_with_other_options(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], refused: str
+) -> None:
+    monkeypatch.setattr(pax.functional.attention_choice, "cuda_capability", lambda: (9, 0))
+    x = shape(8, 9, 4, 64, dtype=jnp.bfloat16)
+    assert attention_implementation(x, x, x).implementation == "cudnn"
+    assert attention_implementation(x, x, x, **options).implementation == "quadratic"
+    asked = {"implementation": "cudnn"} | options
+    assert message(ArgumentError, lambda: attention_implementation(x, x, x, **asked)) == (
+        f"dot_product_attention got implementation='cudnn', but it takes no {refused}.\n"
+        "  fix: leave it None: the kernel is taken wherever it applies."
+    )
 
 
 def test_the_kernel_of_jax_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,13 +207,19 @@ def test_the_kernel_of_jax_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pax.functional.attention_choice, "cuda_capability", lambda: (9, 0))
     monkeypatch.setattr(jax.nn, "dot_product_attention", kernel)
     rng = np.random.default_rng(0)
-    query, key = (jnp.asarray(rng.standard_normal((2, 3, s, 2, 8)), jnp.bfloat16) for s in (4, 5))
-    y = dot_product_attention(query, key, key, is_causal=True)
-    assert names == ["cudnn"]
-    expected = dot_product_attention(query, key, key, is_causal=True, implementation="quadratic")
-    assert y.dtype == expected.dtype
-    off = jnp.abs(y.astype(jnp.float32) - expected.astype(jnp.float32)).max()
-    assert off <= 2 * float(jnp.finfo(jnp.bfloat16).eps) * float(jnp.abs(expected).max())
+    query, other, grouped = (
+        jnp.asarray(rng.standard_normal((2, 3, *shape, 8)), jnp.bfloat16)
+        for shape in ((4, 4), (5, 4), (4, 2))
+    )
+    for key, options in ((other, {}), (grouped, {"window": 2, "scale": 0.7})):
+        y = dot_product_attention(query, key, key, is_causal=True, **options)
+        assert names.pop() == "cudnn"
+        expected = dot_product_attention(
+            query, key, key, is_causal=True, implementation="quadratic", **options
+        )
+        assert y.dtype == expected.dtype
+        off = jnp.abs(y.astype(jnp.float32) - expected.astype(jnp.float32)).max()
+        assert off <= 2 * float(jnp.finfo(jnp.bfloat16).eps) * float(jnp.abs(expected).max())
 
 
 def test_the_kernel_is_refused_on_a_cpu_before_anything_runs() -> None:
@@ -219,7 +260,7 @@ def test_arguments_are_checked_as_those_of_attention() -> None:
     )
     assert message(ShapeError, lambda: attention_implementation(x, x, shape(2, 5, 4, 8))) == (
         "dot_product_attention got query (2, 3, 4, 8), key (2, 3, 4, 8), value (2, 5, 4, 8); "
-        "expected (..., T, H, K), (..., S, H, K), (..., S, H, V).\n"
+        "expected (..., T, H, K), (..., S, G, K), (..., S, G, V).\n"
         "  fix: split the last axis into heads, x.reshape(*x.shape[:-1], num_heads, key_size), "
         "and give all three equal leading axes."
     )
