@@ -104,6 +104,7 @@ from pax.nn import Sequential as Sequential
 from pax.nn import SpatialDropout as SpatialDropout
 from pax.nn import SpectralNorm as SpectralNorm
 from pax.nn import Stack as Stack
+from pax.nn import StackedRNN as StackedRNN
 from pax.nn import SwiGLU as SwiGLU
 from pax.nn import Unfold as Unfold
 from pax.nn import Upsample as Upsample
@@ -123,6 +124,7 @@ from pax.show import explain_retrace as explain_retrace
 
 __version__ = "0.1.0"
 from pax.nn import BatchApply as BatchApply
+from pax.nn import Bidirectional as Bidirectional
 from pax.nn import Bilinear as Bilinear
 from pax.nn import DepthwiseConv1D as DepthwiseConv1D
 from pax.nn import DepthwiseConv2D as DepthwiseConv2D

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
+
 import pax
 from tests.contracts.case import Case
-from tests.contracts.draws import arguments, normal, packed
+from tests.contracts.draws import arguments, integers, normal, packed
 
 WEIGHTS = {
     "huge": "its products are beyond float16",
@@ -15,6 +19,24 @@ GATES = " ".join(f"{layer}.{array}" for layer in LAYERS for array in ("weight", 
 SEQUENCE_AND_STATE = arguments(normal(5, 3), packed(pax.GRUState, normal(4)))
 
 
+RESETS = arguments(normal(5, 3), integers(5), integers(2, 5))
+
+
+def of_episodes(rnn: Any, x: Any, last: Any, resets: Any) -> Any:
+    """Reads up to step `last`, anew where `resets` is 1."""
+    return rnn(x, lengths=last + 1, resets=resets == 1)
+
+
+def both(key: Any) -> pax.Bidirectional:
+    cells = [pax.VanillaRNN(3, n, rng_key=k) for n, k in enumerate(jax.random.split(key), 2)]
+    return pax.Bidirectional(*cells)
+
+
+def stacked(key: Any) -> pax.StackedRNN:
+    cells = [pax.VanillaRNN(3, 3, rng_key=k) for k in jax.random.split(key)]
+    return pax.StackedRNN([pax.RNN(cell) for cell in cells], 0.5)
+
+
 SEQUENCES = [
     Case(
         "RNN",
@@ -23,5 +45,34 @@ SEQUENCES = [
         SEQUENCE_AND_STATE,
         GATES,
         without=WEIGHTS,
+    ),
+    Case(
+        "RNN",
+        "backwards, lengths and resets",
+        lambda key: pax.RNN(pax.GRU(3, 4, rng_key=key), reverse=True),
+        RESETS,
+        GATES,
+        call=of_episodes,
+        without=WEIGHTS,
+        slow=True,
+    ),
+    Case(
+        "Bidirectional",
+        "",
+        both,
+        normal(5, 3),
+        "forward.cell.fc.weight forward.cell.fc.bias backward.cell.fc.weight backward.cell.fc.bias",
+        without=WEIGHTS,
+    ),
+    Case(
+        "StackedRNN",
+        "dropout",
+        lambda key: stacked(key).eval(),
+        normal(5, 3),
+        "layers.0.cell.fc.weight layers.0.cell.fc.bias "
+        "layers.1.cell.fc.weight layers.1.cell.fc.bias",
+        "dropout.rng_key",
+        without=WEIGHTS,
+        slow=True,
     ),
 ]

@@ -30,6 +30,7 @@ from pax._core.jax_compat import cuda_capability as cuda_capability
 from pax._core.jax_compat import define_prng as define_prng
 from pax._core.jax_compat import is_on_mesh as is_on_mesh
 from pax._core.jax_compat import is_tracing as is_tracing
+from pax._core.jax_compat import varying_as as varying_as
 from pax._core.kinds import ParameterModule as ParameterModule
 from pax._core.kinds import StateModule as StateModule
 from pax._core.module import Module as Module

@@ -49,6 +49,27 @@ def is_on_mesh(x: jax.Array) -> bool:
     return not jax.typeof(x).sharding.mesh.empty
 
 
+def varying_as(tree: Any, *others: Any) -> Any:
+    """Returns arrays that count as different on each device wherever one of the others does.
+
+    Inside `jax.shard_map`, what a loop carries must be so from the start.
+    """
+    leaves = jax.tree_util.tree_leaves((tree, others))
+    axes = frozenset[Any]().union(*map(_varying, leaves))
+
+    def cast(x: Any) -> Any:
+        missing = tuple(axes - _varying(x))
+        return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+    return jax.tree_util.tree_map(cast, tree)
+
+
+def _varying(x: Any) -> frozenset[Any]:
+    """Returns the axes of `jax.shard_map` along which an array is not the same everywhere."""
+    kind: Any = jax.typeof(x)  # its name has changed between versions
+    return kind.vma if hasattr(kind, "vma") else kind.manual_axis_type.varying
+
+
 def uses_raw_threefry() -> bool:
     """Returns whether `jax.random.PRNGKey` makes raw keys of the default generator."""
     config: Any = jax.config  # the options are not declared to type checkers

@@ -5,6 +5,7 @@ from pax.nn.batch_apply import BatchApply as BatchApply
 from pax.nn.batch_norm import BatchNorm1D as BatchNorm1D
 from pax.nn.batch_norm import BatchNorm2D as BatchNorm2D
 from pax.nn.batch_norm import BatchNorm3D as BatchNorm3D
+from pax.nn.bidirectional import Bidirectional as Bidirectional
 from pax.nn.bilinear import Bilinear as Bilinear
 from pax.nn.branches import Concatenate as Concatenate
 from pax.nn.branches import Parallel as Parallel
@@ -74,6 +75,7 @@ from pax.nn.shuffle import PixelUnshuffle as PixelUnshuffle
 from pax.nn.spectral_norm import SpectralNorm as SpectralNorm
 from pax.nn.stacked import Stack as Stack
 from pax.nn.stacked import stack as stack
+from pax.nn.stacked_rnn import StackedRNN as StackedRNN
 from pax.nn.unfold import Fold as Fold
 from pax.nn.unfold import Unfold as Unfold
 from pax.nn.upsample import Upsample as Upsample

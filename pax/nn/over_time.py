@@ -11,9 +11,11 @@ from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 
 import pax.functional as F
-from pax._core import CallError, Module, ShapeError, call_copy, forms, note_part
+from pax._core import CallError, Module, ShapeError, call_copy, forms, note_part, varying_as
+from pax.nn import ragged
 from pax.nn.lambda_module import Lambda
 from pax.nn.linear import Linear
+from pax.nn.ragged import Marks
 
 #: So many rows (steps times batch) of a sequence are one block; the memory that it takes is used
 #: again by the next one. CPU time of a training step of an LSTM, 256 steps, batch 32, width 128, on
@@ -32,8 +34,17 @@ _SUMS = "sums of a recurrent cell"
 _KEEP_SUMS = jax.checkpoint_policies.save_only_these_names(_SUMS)
 
 
-@functools.partial(jax.jit, static_argnames="changes", inline=True)  # eagerly, it compiles once
-def over_time(cell: Any, state: Any, x: Array, *, changes: bool) -> tuple[Any, Any, Any]:
+@functools.partial(jax.jit, static_argnames=("changes", "reverse"), inline=True)  # eagerly, once
+def over_time(
+    cell: Any,
+    state: Any,
+    x: Array,
+    lengths: Array | None = None,
+    resets: Array | None = None,
+    *,
+    changes: bool,
+    reverse: bool = False,
+) -> tuple[Any, Any, Any]:
     """Runs a cell over the steps of x, [T, B, ...].
 
     A cell whose dense layers of the input can be split (see `_splits`) runs in blocks of steps.
@@ -45,17 +56,31 @@ def over_time(cell: Any, state: Any, x: Array, *, changes: bool) -> tuple[Any, A
         cell: the cell.
         state: the state before.
         x: the input.
+        lengths: how many steps of each row count, [B]; by default all.
+        resets: where a new episode begins, [T, B]; by default nowhere.
         changes: whether the cell may change.
+        reverse: whether the last step comes first.
     Returns:
         The state after, all outputs [T, B, ...], and the leaves of the cell that have changed.
     """
+    state = varying_as(state, cell, x, lengths, resets)
+    marks = ragged.marks(x, lengths, resets, reverse)
+    initial = None if resets is None else ragged.initial_state(cell, state, x.shape[1])
+    if marks.inside is not None:
+        x = ragged.choose(marks.inside, x, jnp.zeros_like(x))
     splits = _splits(cell, x)
     places = _changing(cell, state, x, splits) if changes else []
+    changed: dict[int, Any] = {}
     if places:
-        return _with_changes(cell, places, state, x)
-    if splits:
-        return *_in_blocks(cell, state, x), {}
-    return *jax.lax.scan(functools.partial(_step, cell), state, x), {}
+        state, ys, changed = _with_changes(cell, places, state, x, marks, initial, reverse)
+    elif splits:
+        state, ys = _in_blocks(cell, state, x, marks, initial, reverse)
+    else:
+        step = functools.partial(_marked, functools.partial(_step, cell), initial)
+        state, ys = jax.lax.scan(step, state, (x, marks), reverse=reverse)
+    if lengths is not None and marks.inside is not None:
+        state, ys = ragged.finished(cell, state, ys, marks.inside, lengths)
+    return state, ys, changed
 
 
 def _step(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
@@ -76,9 +101,18 @@ def _step(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
     return out
 
 
+def _marked(step: Any, initial: Any, state: Any, given: tuple[Any, Marks]) -> tuple[Any, Any]:
+    """Does `step(state, x)` in those rows that it is a step of; the others keep their state."""
+    x, marks = given
+    after, out = step(
+        state if marks.fresh is None else ragged.choose(marks.fresh, initial, state), x
+    )
+    return (after if marks.inside is None else ragged.choose(marks.inside, after, state)), out
+
+
 def _changing(cell: Any, state: Any, x: Array, splits: bool) -> list[int]:
     """Returns which leaves of a cell a step changes: its random keys, averages and the like."""
-    others = {**vars(cell), **dict.fromkeys(cell.input_layers)} if splits else vars(cell)
+    others = {**vars(cell), **dict.fromkeys(_split_layers(cell))} if splits else vars(cell)
     if splits and not jax.tree.leaves([others[name] for name in cell.pytree_attributes]):
         return []
     places: list[int] = []
@@ -90,27 +124,44 @@ def _changing(cell: Any, state: Any, x: Array, splits: bool) -> list[int]:
     return places
 
 
-def _with_changes(cell: Any, places: list[int], state: Any, x: Array) -> tuple[Any, Any, Any]:
+def _with_changes(
+    cell: Any, places: list[int], state: Any, x: Array, marks: Marks, initial: Any, reverse: bool
+) -> tuple[Any, Any, Any]:
     """Calls a cell step by step, each time as the step before has left it."""
     leaves, treedef = jax.tree.flatten(cell)
 
-    def step(carry: Any, x: Array) -> tuple[Any, Any]:
+    def step(carry: Any, given: Any) -> tuple[Any, Any]:
         changed, state = carry
         copy = treedef.unflatten([changed.get(i, leaf) for i, leaf in enumerate(leaves)])
-        (state, y), new = call_copy(_step, copy, state, x, changes=True)
+
+        def change(state: Any, x: Array) -> tuple[Any, Any]:
+            (state, y), new = call_copy(_step, copy, state, x, changes=True)
+            return state, (y, new)
+
+        state, (y, new) = _marked(change, initial, state, given)
         return ({**changed, **new}, state), y
 
-    (changed, state), ys = jax.lax.scan(step, ({i: leaves[i] for i in places}, state), x)
+    first = {i: leaves[i] for i in places}
+    (changed, state), ys = jax.lax.scan(step, (first, state), (x, marks), reverse=reverse)
     return state, ys, changed
 
 
-def _in_blocks(cell: Any, state: Any, x: Array) -> tuple[Any, Any]:
+def _in_blocks(
+    cell: Any, state: Any, x: Array, marks: Marks, initial: Any, reverse: bool
+) -> tuple[Any, Any]:
     steps, size = x.shape[0], _block_size(*x.shape[:2])
-    block = _Block(cell, x.shape[-1])
+    block = _Block(cell, x.shape[-1], initial, reverse)
     if size == steps:
-        return block(state, x)
-    state, ys = jax.lax.scan(block, state, x.reshape(-1, size, *x.shape[1:]))
+        return block(state, (x, marks))
+    given = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (x, marks))
+    state, ys = jax.lax.scan(block, state, given, reverse=reverse)
     return state, jax.tree.map(lambda y: y.reshape(steps, *y.shape[2:]), ys)
+
+
+def _split_layers(cell: Any, kinds: tuple[str, ...] = ("input_layers", "state_layers")) -> Any:
+    """Returns the layers that a cell names, those that it has, by name."""
+    names = [name for kind in kinds for name in getattr(cell, kind, ())]
+    return {name: layer for name in names if (layer := getattr(cell, name)) is not None}
 
 
 def _splits(cell: Any, x: Array) -> bool:
@@ -124,12 +175,12 @@ def _splits(cell: Any, x: Array) -> bool:
         return False
     if "input_layers" not in vars(_definer(type(cell), "__call__")):
         return False
-    layers = [getattr(cell, name) for name in cell.input_layers]
+    inputs = _split_layers(cell, ("input_layers",))
     return all(
         isinstance(layer, Linear)
         and _definer(type(layer), "__call__") is Linear
-        and x.shape[-1] < layer.weight.shape[0]
-        for layer in layers
+        and (name not in inputs or x.shape[-1] <= layer.weight.shape[0])
+        for name, layer in _split_layers(cell).items()
     )
 
 
@@ -147,80 +198,137 @@ def _block_size(steps: int, batch: int) -> int:
 
 
 class _Block:
-    """Some steps of a cell: `state, ys = block(state, x)`, x of shape [T, B, width]."""
+    """Some steps of a cell: `state, ys = block(state, (x, marks))`, x of shape [T, B, width]."""
 
-    def __init__(self, cell: Any, width: int) -> None:
-        layers = {name: getattr(cell, name) for name in cell.input_layers}
+    def __init__(self, cell: Any, width: int, initial: Any, reverse: bool) -> None:
+        layers = _split_layers(cell)
+        inputs = _split_layers(cell, ("input_layers",))
         self._cell = cell.replace(**dict.fromkeys(layers))
-        self._inputs = {name: layer.weight[:width] for name, layer in layers.items()}
-        self._states = {name: (x.weight[width:], x.bias) for name, x in layers.items()}
+        self._inputs = {name: layer.weight[:width] for name, layer in inputs.items()}
+        self._states = {
+            name: (layer.weight[width:] if name in inputs else layer.weight, layer.bias)
+            for name, layer in layers.items()
+        }
+        self._initial = initial
+        self._reverse = reverse
 
-    def __call__(self, state: Any, x: Array) -> tuple[Any, Any]:
+    def __call__(self, state: Any, given: tuple[Array, Marks]) -> tuple[Any, Any]:
+        x, marks = given
         sums = {name: F.linear(x, weight) for name, weight in self._inputs.items()}
         form = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-        state, (ys, _) = _steps(form, sums, self._states, self._cell, state)
+        state, (ys, _) = _steps(
+            form, self._reverse, sums, self._states, self._cell, state, self._initial, marks
+        )
         return state, ys
 
 
-def _scan(x: Any, sums: Any, weights: Any, cell: Module, state: Any) -> tuple[Any, Any]:
+def _scan(
+    x: Any,
+    reverse: bool,
+    sums: Any,
+    weights: Any,
+    cell: Module,
+    state: Any,
+    initial: Any,
+    marks: Marks,
+    changes: Any = None,
+) -> tuple[Any, Any]:
     """Runs the steps of a block.
 
     Args:
         x: shape and dtype of the input of one step.
+        reverse: whether the last step comes first.
         sums: what the input adds to the output of each layer, shape [T, B, out_dim], by name.
-        weights: the rest of each layer: rows of the weight for what comes after x, and bias.
+        weights: the rest of each layer: rows of the weight for what comes after x, and bias; of
+            layers that do not see x, all of it.
         cell: the cell without these layers.
         state: the state before.
+        initial: the state that an episode begins with.
+        marks: which steps count, and which begin an episode.
+        changes: where the tangents of layers that do not see x come in, shaped as `sums`.
     Returns:
         The state after, and of all steps the outputs and what each layer was given after x.
     """
     width = x.shape[-1]
 
-    def step(state: Any, sums: Any) -> tuple[Any, Any]:
-        given: dict[str, Array] = {}
+    def step(state: Any, given: Any) -> tuple[Any, Any]:
+        sums, changes = given
+        seen: dict[str, Array] = {}
 
         def layer(name: str, both: Array) -> Array:
-            if name in given:
+            if name in seen:
                 raise _not_once(cell, name)
-            given[name] = both[..., width:]
-            return checkpoint_name(sums[name] + F.linear(given[name], *weights[name]), _SUMS)
+            seen[name] = both[..., width:] if name in sums else both
+            out = F.linear(seen[name], *weights[name])
+            if name in sums:
+                out = sums[name] + out
+            elif changes:
+                out = _with_change(out, changes[name])
+            return checkpoint_name(out, _SUMS)
 
-        layers = {name: Lambda(functools.partial(layer, name)) for name in sums}
+        layers = {name: Lambda(functools.partial(layer, name)) for name in weights}
         # the layers have seen the input; nothing else of the cell may, so it is not a number
         nan = jnp.full(x.shape, jnp.nan, x.dtype)
         state, y = _step(cell.replace(**layers), state, nan)
-        if given.keys() != sums.keys():
-            raise _not_once(cell, *sorted(sums.keys() - given.keys()))
-        return state, (y, given)
+        if seen.keys() != weights.keys():
+            raise _not_once(cell, *sorted(weights.keys() - seen.keys()))
+        return state, (y, seen)
 
+    step = functools.partial(_marked, step, initial)
     # a scan cannot undo the recomputation by merging equal parts, so nothing prevents it
     step = jax.checkpoint(step, policy=_KEEP_SUMS, prevent_cse=False)
-    return jax.lax.scan(step, state, sums)
+    return jax.lax.scan(step, state, ((sums, changes), marks), reverse=reverse)
 
 
-_steps = jax.custom_jvp(_scan, nondiff_argnums=(0,))
+_steps = jax.custom_jvp(_scan, nondiff_argnums=(0, 1))
 
 
 @_steps.defjvp
-def _steps_jvp(x: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
+def _steps_jvp(x: Any, reverse: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
     """Differentiates the steps, so that a change of weights enters the loop as one of the sums.
 
     Its product with what the layers were given is one for all steps; run backwards, so is the
     gradient of the weights, which JAX would add up step by step.
     """
-    sums, weights, cell, state = primals
-    d_sums, d_weights, d_cell, d_state = tangents
+    sums, weights, cell, state, initial, marks, _ = primals
+    d_sums, d_weights, d_cell, d_state, d_initial, *_ = tangents
+    steps = jax.tree.leaves(sums)[0].shape[:1]
+    changes = {
+        name: varying_as(
+            jnp.zeros((*steps, *x.shape[:-1], weight.shape[1]), x.dtype), sums, weights, state
+        )
+        for name, (weight, _) in weights.items()
+        if name not in sums
+    }
     out, linear = jax.linearize(
-        lambda *args: _scan(x, args[0], weights, *args[1:]), sums, cell, state
+        lambda sums, changes, cell, state, initial: _scan(
+            x, reverse, sums, weights, cell, state, initial, marks, changes
+        ),
+        *(sums, changes, cell, state, initial),
     )
-    given = out[1][1]
-    d_sums = {name: d + F.linear(given[name], *d_weights[name]) for name, d in d_sums.items()}
-    return out, linear(d_sums, d_cell, d_state)
+    seen = out[1][1]
+    moved = {name: F.linear(seen[name], *d_weights[name]) for name in weights}
+    d_sums = {name: d + moved[name] for name, d in d_sums.items()}
+    d_changes = {name: moved[name] for name in changes}
+    return out, linear(d_sums, d_changes, d_cell, d_state, d_initial)
 
 
-def _not_once(cell: Module, *names: str) -> CallError:
+@jax.custom_jvp
+def _with_change(x: Array, change: Array) -> Array:
+    """Returns x, to whose tangent that of `change` is added."""
+    return x
+
+
+@_with_change.defjvp
+def _with_change_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    return primals[0], tangents[0] + tangents[1]
+
+
+def _not_once(cell: Any, *names: str) -> CallError:
+    of_state = [name for name in names if name in getattr(cell, "state_layers", ())]
+    where, on = ("state_layers", "") if of_state else ("input_layers", ", on [x, ...]")
     return CallError(
-        f"{cell!r} has {', '.join(names)} in input_layers, which a step must call once each, and "
-        "did not.",
-        "name only layers that each step calls once, on [x, ...].",
+        f"{cell!r} has {', '.join(of_state or names)} in {where}, which a step must call once "
+        "each, and did not.",
+        f"name only layers that each step calls once{on}.",
     )

@@ -13,7 +13,7 @@ from tests.house.tree import ROOT, listed
 
 PAGE = (ROOT / "docs/from-other-libraries.md").read_text(encoding="utf-8")
 #: Layers of sequences, which have no rows yet.
-SEQUENCES = {"GRU", "LSTM", "MultiHeadAttention", "RNN", "VanillaRNN"}
+SEQUENCES = {"GRU", "LSTM", "MultiHeadAttention", "VanillaRNN"}
 
 
 def tables() -> dict[str, list[list[str]]]:

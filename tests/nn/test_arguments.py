@@ -66,6 +66,8 @@ BAD: dict[str, Callable[[], Any]] = {
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
     "MultiHeadAttention": lambda: pax.MultiHeadAttention(0, 2, 1.0),
     "RNN": lambda: pax.RNN(pax.Linear(2, 3)),
+    "Bidirectional": lambda: pax.Bidirectional(pax.GRU(2, 3), None),
+    "StackedRNN": lambda: pax.StackedRNN([pax.GRU(2, 3)]),
     "Stack": lambda: pax.Stack(pax.Linear(2, 2), 3),
     "Sequential": lambda: pax.Sequential([pax.Linear(2, 3)]),  # type: ignore[arg-type]
     "GLU": lambda: pax.GLU(3, 0),

@@ -92,6 +92,18 @@ class Never(Gated):
         return state, state
 
 
+class Lazy(Gated):
+    input_layers = ("fc",)
+    state_layers = ("out",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = pax.Linear(4, 4)
+
+    def __call__(self, state: Any, x: Any) -> Any:
+        return super().__call__(state, x)
+
+
 class Growing(Sums):
     def __call__(self, state: Any, x: Any) -> Any:
         return {**state, "sum": jnp.append(state["sum"], x, axis=-1)}, x
@@ -235,6 +247,13 @@ def test_bad_input(bad: Bad, unchecked: None) -> None:
         (ZEROS,),
     ),
     Bad(
+        Lazy,
+        pax.CallError,
+        "Lazy has out in state_layers, which a step must call once each, and did not.",
+        "name only layers that each step calls once.",
+        (ZEROS,),
+    ),
+    Bad(
         Never,
         pax.CallError,
         "Never has fc in input_layers, which a step must call once each, and did not.",
@@ -246,7 +265,7 @@ def test_bad_steps(bad: Bad, unchecked: None) -> None:
     """The path leads to the cell."""
     with pytest.raises(bad.kind) as raised:
         Outer(pax.RNN(bad.make()))(*bad.inputs or ())
-    where = {Growing: "", Alone: "", Never: "", Twice: ".cell.fc"}.get(bad.make, ".cell")
+    where = {Growing: "", Alone: "", Never: "", Lazy: "", Twice: ".cell.fc"}.get(bad.make, ".cell")
     assert str(raised.value) == f"{bad.found}\n  at: model.reader{where}\n  fix: {bad.fix}"
 
 
