@@ -23,18 +23,24 @@ RESETS = arguments(normal(5, 3), integers(5), integers(2, 5))
 
 
 def of_episodes(rnn: Any, x: Any, last: Any, resets: Any) -> Any:
-    """Reads up to step `last`, anew where `resets` is 1."""
-    return rnn(x, lengths=last + 1, resets=resets == 1)
+    """Reads up to step `last`, anew where `resets` is 1; time comes first."""
+    state, y = rnn(x.swapaxes(0, 1), lengths=last + 1, resets=resets.swapaxes(0, 1) == 1)
+    return state, y.swapaxes(0, 1)
+
+
+def time_first(layer: Any, x: Any) -> Any:
+    state, y = layer(x.swapaxes(0, 1))
+    return state, y.swapaxes(0, 1)
 
 
 def both(key: Any) -> pax.Bidirectional:
     cells = [pax.VanillaRNN(3, n, rng_key=k) for n, k in enumerate(jax.random.split(key), 2)]
-    return pax.Bidirectional(*cells)
+    return pax.Bidirectional(*cells, time_major=True, name="both")
 
 
 def stacked(key: Any) -> pax.StackedRNN:
     cells = [pax.VanillaRNN(3, 3, rng_key=k) for k in jax.random.split(key)]
-    return pax.StackedRNN([pax.RNN(cell) for cell in cells], 0.5)
+    return pax.StackedRNN([pax.RNN(cell) for cell in cells], 0.5, name="stack")
 
 
 SEQUENCES = [
@@ -48,8 +54,8 @@ SEQUENCES = [
     ),
     Case(
         "RNN",
-        "backwards, lengths and resets",
-        lambda key: pax.RNN(pax.GRU(3, 4, rng_key=key), reverse=True),
+        "backwards, time first, lengths and resets",
+        lambda key: pax.RNN(pax.GRU(3, 4, rng_key=key), reverse=True, time_major=True),
         RESETS,
         GATES,
         call=of_episodes,
@@ -58,10 +64,11 @@ SEQUENCES = [
     ),
     Case(
         "Bidirectional",
-        "",
+        "time first",
         both,
         normal(5, 3),
         "forward.cell.fc.weight forward.cell.fc.bias backward.cell.fc.weight backward.cell.fc.bias",
+        call=time_first,
         without=WEIGHTS,
     ),
     Case(
