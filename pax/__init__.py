@@ -2,6 +2,7 @@
 
 from pax import experimental as experimental
 from pax import functional as functional
+from pax import generation as generation
 from pax import initializers as initializers
 from pax import io as io
 from pax import losses as losses

@@ -221,5 +221,8 @@ NOT_LAYERS = """
     metrics.AUC metrics.Accuracy metrics.ConfusionMatrix metrics.F1Score metrics.Mean
     metrics.MeanAbsoluteError metrics.MeanSquaredError metrics.Metric metrics.Perplexity
     metrics.Precision metrics.R2Score metrics.Recall metrics.TopKAccuracy
+    generation.Beams generation.Generated generation.Speculated generation.beam_search
+    generation.generate generation.min_p generation.repetition_penalty generation.speculative
+    generation.top_k generation.top_p
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

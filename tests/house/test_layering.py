@@ -28,6 +28,7 @@ FLOORS = {
     "__main__": 3,
     "functional": 2,
     "initializers": 2,
+    "generation": 2,
     "losses": 2,
     "metrics": 3,
     "optim": 2,
@@ -48,6 +49,7 @@ UNSEEN_BY_LAYERS = {
     "precision",
     "sharding",
     "optim",
+    "generation",
     "losses",
     "metrics",
 }

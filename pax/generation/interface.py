@@ -1,0 +1,99 @@
+"""The decoding interface, as generation uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from pax._core import DtypeError, Module, ShapeError, forms
+from pax.generation import inputs
+
+
+def evaluated(model: Any) -> Any:
+    """Returns the model in evaluation mode, where it has modes."""
+    return model.eval() if isinstance(model, Module) else model
+
+
+def prefill(
+    function: str, model: Any, prompt: Array, lengths: Array | None, cache: Any, room: int
+) -> tuple[Array, Any]:
+    """Returns the last token of each prompt, and a cache that holds those before it.
+
+    Nothing reads the logits at the places of the prompt, and the compiled program has none.
+
+    Args:
+        function: name in errors.
+        model: has the decoding interface.
+        prompt: shape [B, T].
+        lengths: shape [B]; None where all prompts have T tokens.
+        cache: what the model has decoded before, or None.
+        room: how many tokens a new cache is made for.
+    """
+    batch, time = prompt.shape
+    if cache is None:
+        cache = model.make_cache(batch, room)
+    if time > 1:
+        before = None if lengths is None else lengths - 1
+        _, cache = decoded(function, model, prompt[:, :-1], cache, before)
+    if lengths is None:
+        return prompt[:, -1], cache
+    return jnp.take_along_axis(prompt, lengths[:, None] - 1, axis=1)[:, 0], cache
+
+
+def decoded(
+    function: str, model: Any, tokens: Array, cache: Any, lengths: Array | None
+) -> tuple[Array, Any]:
+    """Returns the logits [B, T, V] after tokens [B, T], and the cache; checks both."""
+    logits, new = model.decode(tokens, cache, lengths=lengths)
+    if logits.ndim != 3 or logits.shape[:2] != tokens.shape:
+        raise ShapeError(
+            f"{function}: decode of {type(model).__name__} gave logits of shape {logits.shape} "
+            f"for tokens of shape {tokens.shape}; expected {(*tokens.shape, 'V')}.",
+            "return the logits of the next token at every place.",
+        )
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise DtypeError(
+            f"{function}: decode of {type(model).__name__} gave logits of dtype {logits.dtype}; "
+            "expected a floating dtype.",
+            "return the logits of the next token at every place.",
+        )
+    if forms(new) != forms(cache):
+        raise ShapeError(
+            f"{function}: decode of {type(model).__name__} gave another cache than it took, "
+            f"{forms(new)} for {forms(cache)}.",
+            "return a cache of the structure, shapes and dtypes of the one from make_cache.",
+        )
+    return logits, new
+
+
+def check_vocabulary(
+    function: str, logits: Array, vocab_size: int | None, stop_tokens: tuple[int, ...]
+) -> None:
+    """Raises unless stop tokens are tokens, and two models have the same number of them."""
+    size = logits.shape[-1]
+    if vocab_size is not None and size != vocab_size:
+        raise ShapeError(
+            f"{function} got a draft of {size} tokens for a model of {vocab_size}.",
+            "both must share one vocabulary; take a draft with the tokenizer of the model.",
+        )
+    inputs.check_stop_tokens(function, stop_tokens, size)
+
+
+def is_one_of(tokens: Array, values: tuple[int, ...]) -> Array:
+    """Returns which tokens [...] are among some values."""
+    found = jnp.zeros(tokens.shape, bool)
+    for value in values:
+        found |= tokens == value
+    return found
+
+
+def as_tree(function: Any) -> Any:
+    """Returns a function that can be an argument of a compiled one; None stays None.
+
+    Modules are; any other function becomes part of the program, which a new one compiles anew.
+    """
+    is_tree = function is None or not jax.tree_util.all_leaves([function])
+    return function if is_tree else jax.tree_util.Partial(function)
