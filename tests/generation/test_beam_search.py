@@ -34,7 +34,10 @@ def sequences(stop: int | None) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("penalty", [0.0, 1.0, -0.7])
+SLOW = [pytest.param(penalty, marks=pytest.mark.slow) for penalty in (0.0, -0.7)]
+
+
+@pytest.mark.parametrize("penalty", [1.0, *SLOW])
 def test_all_beams_find_the_best_of_all(penalty: float) -> None:
     beams = generation.beam_search(
         MODEL,
@@ -81,6 +84,7 @@ def search(before: int, last: int, steps: int, beams: int, stop: int) -> list[tu
     return sorted([*kept, *live], key=score)[::-1][:beams]
 
 
+@pytest.mark.slow
 def test_few_beams() -> None:
     steps, stop = 7, 0
     lengths = jnp.array([2, 1])
@@ -94,6 +98,7 @@ def test_few_beams() -> None:
             assert found.tokens[row, place].tolist() == [*tokens, *[-1] * (steps - len(tokens))]
 
 
+@pytest.mark.slow
 def test_one_beam_is_greedy() -> None:
     beams = generation.beam_search(MODEL, PROMPT, max_new_tokens=N, num_beams=1)
     np.testing.assert_array_equal(
@@ -114,6 +119,7 @@ def test_a_recurrent_state_goes_with_its_beam() -> None:
     assert (jnp.diff(beams.scores, axis=1) <= 0).all()
 
 
+@pytest.mark.slow
 def test_logits_without_numbers_give_nothing() -> None:
     bad = MODEL.replace(logits=MODEL.logits.at[1, 2].set(jnp.nan))
     beams = generation.beam_search(bad, PROMPT, max_new_tokens=N, num_beams=2)

@@ -88,6 +88,7 @@ def test_nan_stays(name: str) -> None:
         assert jnp.isnan(function(x, values[1])).any()
 
 
+@pytest.mark.slow
 def test_what_is_ruled_out_stays_out() -> None:
     x = jnp.array([-jnp.inf, 1.0, -jnp.inf, 2.0])
     for function, _, values in CASES.values():

@@ -61,6 +61,7 @@ def test_ragged_prompts_and_stops() -> None:
     np.testing.assert_array_equal(out.cache["before"], [tokens[-2] for tokens, _ in rows])
 
 
+@pytest.mark.slow
 def test_a_recurrent_model_goes_on_where_it_was() -> None:
     model = Recurrent(V, 3)
     out = generation.generate(model, PROMPT, max_new_tokens=3)
@@ -145,6 +146,7 @@ def test_tokens_are_streamed_in_order() -> None:
     np.testing.assert_array_equal(np.transpose(heard), out.tokens[:, :steps])
 
 
+@pytest.mark.slow
 def test_streaming_inside_jit() -> None:
     heard: list[list[int]] = []
 
@@ -208,6 +210,7 @@ def test_an_empty_batch() -> None:
     assert out.tokens.shape == (0, 2)
 
 
+@pytest.mark.slow
 def test_everything_may_be_traced() -> None:
     numbers = {
         "temperature": 0.8,
@@ -249,6 +252,7 @@ class Tape(pax.ParameterModule):
         return jnp.broadcast_to(logits[:, None], (*tokens.shape, V)), (tape, length + count)
 
 
+@pytest.mark.slow
 def test_the_cache_is_written_in_place() -> None:
     model = Tape()
     run = jax.jit(functools.partial(generation.generate, max_new_tokens=8), donate_argnames="cache")
@@ -268,6 +272,7 @@ def test_the_cache_is_written_in_place() -> None:
     assert cache[0].is_deleted()
 
 
+@pytest.mark.slow
 def test_the_model_is_called_in_evaluation_mode() -> None:
     class Moody(Table):
         def decode(self, tokens: Any, cache: Any, *, lengths: Any = None) -> Any:

@@ -28,7 +28,7 @@ CACHES: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=pytest.mark.slow if k == "ring" else ()) for k in CACHES]
+    "kind", [pytest.param(k, marks=() if k == "places" else pytest.mark.slow) for k in CACHES]
 )
 def test_the_likeliest_tokens_are_the_same(kind: str) -> None:
     model, draft = CACHES[kind]
@@ -41,7 +41,8 @@ def test_the_likeliest_tokens_are_the_same(kind: str) -> None:
     assert 0 < out.num_accepted.sum() < out.num_drafted.sum()
 
 
-@pytest.mark.parametrize("kind", [pytest.param("state", marks=pytest.mark.slow), "places"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["state", "places"])
 def test_the_distribution_is_that_of_the_model(kind: str) -> None:
     model, draft = CACHES[kind]
     count = 4000
@@ -78,6 +79,7 @@ def test_the_distribution_is_that_of_the_model(kind: str) -> None:
     assert 0.2 < rate < 0.9
 
 
+@pytest.mark.slow
 def test_a_perfect_draft_is_always_accepted() -> None:
     model, _ = CACHES["places"]
     out = run(model, model, PROMPT, rng_key=jax.random.key(2), top_p=0.9)
