@@ -3,6 +3,7 @@
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
 from pax._core import arguments as arguments
 from pax._core.calls import note_part as note_part
+from pax._core.calls import scoped as scoped
 from pax._core.compare import all_differences as all_differences
 from pax._core.compare import differences as differences
 from pax._core.crossing import assign_changed as assign_changed

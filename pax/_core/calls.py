@@ -55,7 +55,7 @@ def _label(module: Any) -> str:
 
 
 def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps the `__call__` of a module class.
+    """Wraps the `__call__` of a module class, or its `decode`: one of the two ways to run it.
 
     While JAX traces, the call runs in `jax.named_scope` of the module's place in the module that
     calls it, so that the operations of a compiled program carry names such as
@@ -63,7 +63,7 @@ def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(call)
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         frames = _calls.frames
         if frames and frames[-1].body is self:  # `super().__call__(...)`
             return call(self, *args, **kwargs)
@@ -83,7 +83,7 @@ def scoped(call: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             frames.pop()
 
-    return __call__
+    return run
 
 
 def note_stand_in(module: Node, stand_in: Node) -> None:
@@ -142,9 +142,10 @@ def _check_arguments(
     except TypeError as mismatch:
         parameters = list(signature.parameters.values())[1:]
         takes = ", ".join(str(p.replace(annotation=p.empty)) for p in parameters)
+        method = "" if call.__name__ == "__call__" else f".{call.__name__}"
         error = CallError(
-            f"{module!r} was called with arguments that it does not take: {mismatch}.",
-            f"call it as module({takes}).",
+            f"{module!r}{method} was called with arguments that it does not take: {mismatch}.",
+            f"call it as module{method}({takes}).",
         )
         _add_path(error, frames)
         raise error from None

@@ -48,9 +48,9 @@ class ModuleMeta(abc.ABCMeta):
                 f"{name} has __slots__; a module keeps its attributes in its dictionary.",
                 "remove __slots__ (for a dataclass: slots=True).",
             )
-        call = namespace.get("__call__")
-        if isinstance(call, types.FunctionType):
-            namespace["__call__"] = scoped(call)
+        for method in ("__call__", "decode"):
+            if isinstance(call := namespace.get(method), types.FunctionType):
+                namespace[method] = scoped(call)
         cls = super().__new__(mcs, name, bases, namespace, **kwargs)
         type.__setattr__(cls, "_pax_body", frozenset(namespace))
         register(cls)  # type: ignore[arg-type]

@@ -282,3 +282,33 @@ def test_an_exception_that_cannot_be_changed_passes_as_it_is() -> None:
     with pytest.raises(FrozenError) as raised:
         Net().replace_method(__call__=fail)(normal(2, 3))
     assert raised.value.code == 3
+
+
+def test_decode_is_a_call_too() -> None:
+    """Steps of decoding have scopes, and their errors paths, as calls have."""
+
+    class Steps(pax.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = [Box(fc=Dense(2, 2)).replace_method(decode=lambda self, x: self.fc(x))]
+
+        def decode(self, x: Any) -> Any:
+            return self.inner[0].decode(x)
+
+    net = Steps().eval()
+    assert scopes(lambda net, x: net.decode(x), net, normal(5, 2)) >= {"Steps/inner.0/fc"}
+    with pytest.raises(pax.ShapeError) as raised:
+        Steps().replace(
+            inner=[
+                Apply(lambda self: 0, fc=pax.Linear(2, 2)).replace_method(
+                    decode=lambda self, x: self.fc(x)
+                )
+            ]
+        ).decode(normal(5, 3))
+    assert "\n  at: model.inner.0.fc\n" in str(raised.value)
+    with pytest.raises(pax.CallError) as raised:
+        net.decode()  # type: ignore[call-arg]
+    assert str(raised.value) == (
+        "Steps.decode was called with arguments that it does not take: missing a required "
+        "argument: 'x'.\n  at: model\n  fix: call it as module.decode(x)."
+    )
