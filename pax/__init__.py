@@ -124,6 +124,7 @@ from pax.show import RetraceWarning as RetraceWarning
 from pax.show import explain_retrace as explain_retrace
 
 __version__ = "0.1.0"
+from pax.nn import Alibi as Alibi
 from pax.nn import BatchApply as BatchApply
 from pax.nn import Bidirectional as Bidirectional
 from pax.nn import Bilinear as Bilinear
@@ -134,8 +135,11 @@ from pax.nn import EinsumLinear as EinsumLinear
 from pax.nn import EmbeddingBag as EmbeddingBag
 from pax.nn import Flatten as Flatten
 from pax.nn import FourierEmbed as FourierEmbed
+from pax.nn import KeyValueCache as KeyValueCache
 from pax.nn import PositionEmbed as PositionEmbed
+from pax.nn import RelativePositionBias as RelativePositionBias
 from pax.nn import Reshape as Reshape
+from pax.nn import RotaryEmbed as RotaryEmbed
 from pax.nn import SeparableConv1D as SeparableConv1D
 from pax.nn import SeparableConv2D as SeparableConv2D
 from pax.nn import SinusoidalEmbed as SinusoidalEmbed

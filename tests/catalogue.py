@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import pax
+from tests.catalogue_attention_layers import ATTENTION, POSITIONS
 from tests.catalogue_convolution import CONVOLUTIONS
 from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, EMBEDDINGS, INITS, SHAPED
 from tests.catalogue_image import IMAGE_LAYERS
@@ -25,14 +26,12 @@ from tests.contracts.draws import (
     normal,
     nothing,
     packed,
-    seen,
     unbatched,
 )
 from tests.contracts.rows import (
     DOES_NOTHING,
     INTEGERS,
     NO_BATCH,
-    SHARED_ARGUMENT,
     WEIGHTS,
     WHOLE_BATCH,
     row,
@@ -51,35 +50,6 @@ RECURRENT = [
     gru("", (3, 4), arguments(packed(pax.GRUState, normal(4)), normal(3)), GATES, name="gru"),
     lstm("", (3, 4), LSTM_STEP, FC),
     lstm("own initializer, forget bias", (3, 4), LSTM_STEP, FC, **OWN_LSTM),
-]
-
-attention = functools.partial(row, "MultiHeadAttention", without=WEIGHTS)
-causal = functools.partial(attention, without=WEIGHTS | SHARED_ARGUMENT)
-QUERY_KEY_VALUE = arguments(normal(2, 6), normal(4, 6), normal(4, 6))
-PROJECTIONS = " ".join(
-    f"{part}_projection.{array}"
-    for part in ("query", "key", "value", "output")
-    for array in ("weight", "bias")
-)
-MASK_TS, MASK_1TS, MASK_HTS = seen(2, 4), seen(1, 2, 4, batched=True), seen(2, 2, 4, batched=True)
-
-ATTENTION = [
-    attention("", (2, 3, 1.0), QUERY_KEY_VALUE, PROJECTIONS),
-    causal("mask [T, S]", (2, 3, 0.5), arguments(QUERY_KEY_VALUE, MASK_TS), PROJECTIONS, name="a"),
-    attention(
-        "mask [B, 1, T, S]",
-        (2, 3, 1.0),
-        arguments(QUERY_KEY_VALUE, MASK_1TS),
-        PROJECTIONS,
-        slow=True,
-    ),
-    attention(
-        "mask [B, H, T, S]",
-        (2, 3, 1.0),
-        arguments(QUERY_KEY_VALUE, MASK_HTS),
-        PROJECTIONS,
-        slow=True,
-    ),
 ]
 
 average = functools.partial(row, "EMA", changes=True, without=NO_BATCH)
@@ -189,6 +159,7 @@ LAYERS = [
     *RECURRENT,
     *SEQUENCES,
     *ATTENTION,
+    *POSITIONS,
     *TRANSFORMERS,
     *REGULARISERS,
     *IMAGE_LAYERS,
@@ -204,7 +175,7 @@ NOT_LAYERS = """
     ArgumentError CallError DtypeError PaxError PurityError ShapeError StructureError
     Policy apply_mp_policy unwrap_mp_policy precision.DynamicLossScale precision.StaticLossScale
     experimental.default_mp_policy
-    EmptyNode GRUState LSTMState VanillaRNNState Module ParameterModule StateModule
+    EmptyNode GRUState KeyValueCache LSTMState VanillaRNNState Module ParameterModule StateModule
     assert_structure_equal build_update_fn enable_eval_mode enable_train_mode freeze_parameters grad
     module_and_value next_rng_key parameters_method pure purecall remat scan seed_rng_key
     keep_host_memory stack functional.AttentionChoice functional.attention_implementation
@@ -224,5 +195,7 @@ NOT_LAYERS = """
     generation.Beams generation.Generated generation.Speculated generation.beam_search
     generation.generate generation.min_p generation.repetition_penalty generation.speculative
     generation.top_k generation.top_p
+    functional.RotaryScaling functional.LinearRotaryScaling functional.NTKRotaryScaling
+    functional.YarnRotaryScaling functional.Llama3RotaryScaling functional.alibi_slopes
     initializers.Initializer io.from_state_dict io.to_state_dict show.summary
 """

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import pax
-from tests.catalogue import MASK_TS
+from tests.catalogue_attention_layers import MASK_TS
 from tests.contracts.case import Case
 from tests.contracts.draws import arguments, integers, normal, unbatched
 from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, array_function

@@ -6,6 +6,7 @@ from typing import Any
 
 import pax
 from tests.catalogue_attention import ATTENTION_FUNCTIONS
+from tests.catalogue_attention_layers import POSITION_FUNCTIONS
 from tests.catalogue_dense import DENSE_FUNCTIONS
 from tests.catalogue_image import IMAGE_FUNCTIONS
 from tests.catalogue_losses import LOSSES
@@ -34,6 +35,7 @@ FUNCTIONS = [
     *NORM_FUNCTIONS,
     *LOSSES,
     *ATTENTION_FUNCTIONS,
+    *POSITION_FUNCTIONS,
     array_function("functional.vanilla_rnn_step", "", normal(4)),
     array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0),
     array_function("functional.gru_gates", "", normal(8)),

@@ -33,6 +33,8 @@ from pax.functional.pooling_max import max_pool as max_pool
 from pax.functional.pooling_max import min_pool as min_pool
 from pax.functional.pooling_mean import avg_pool as avg_pool
 from pax.functional.pooling_mean import lp_pool as lp_pool
+from pax.functional.position_bias import alibi_slopes as alibi_slopes
+from pax.functional.position_bias import relative_position_bucket as relative_position_bucket
 from pax.functional.recurrent import gru_gates as gru_gates
 from pax.functional.recurrent import gru_step as gru_step
 from pax.functional.recurrent import lstm_step as lstm_step
@@ -45,6 +47,12 @@ from pax.functional.response_normalization import (
     local_response_normalize as local_response_normalize,
 )
 from pax.functional.rms_normalization import rms_normalize as rms_normalize
+from pax.functional.rotary import rotary_embed as rotary_embed
+from pax.functional.rotary_scaling import LinearRotaryScaling as LinearRotaryScaling
+from pax.functional.rotary_scaling import Llama3RotaryScaling as Llama3RotaryScaling
+from pax.functional.rotary_scaling import NTKRotaryScaling as NTKRotaryScaling
+from pax.functional.rotary_scaling import RotaryScaling as RotaryScaling
+from pax.functional.rotary_scaling import YarnRotaryScaling as YarnRotaryScaling
 from pax.functional.shuffle import pixel_shuffle as pixel_shuffle
 from pax.functional.shuffle import pixel_unshuffle as pixel_unshuffle
 from pax.functional.unfold import fold as fold

@@ -37,6 +37,7 @@ from pax.nn.gru import GRU as GRU
 from pax.nn.gru import GRUState as GRUState
 from pax.nn.identity import Identity as Identity
 from pax.nn.instance_norm import InstanceNorm as InstanceNorm
+from pax.nn.key_value_cache import KeyValueCache as KeyValueCache
 from pax.nn.lambda_module import Lambda as Lambda
 from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
@@ -55,6 +56,8 @@ from pax.nn.pooling_max import MaxPool as MaxPool
 from pax.nn.pooling_max import MinPool as MinPool
 from pax.nn.pooling_mean import AvgPool as AvgPool
 from pax.nn.pooling_mean import LpPool as LpPool
+from pax.nn.position_bias import Alibi as Alibi
+from pax.nn.position_bias import RelativePositionBias as RelativePositionBias
 from pax.nn.positions import FourierEmbed as FourierEmbed
 from pax.nn.positions import PositionEmbed as PositionEmbed
 from pax.nn.positions import SinusoidalEmbed as SinusoidalEmbed
@@ -67,6 +70,7 @@ from pax.nn.response_norm import LocalResponseNorm as LocalResponseNorm
 from pax.nn.rms_norm import RMSNorm as RMSNorm
 from pax.nn.rng_seq import RngSeq as RngSeq
 from pax.nn.rnn import RNN as RNN
+from pax.nn.rotary_embed import RotaryEmbed as RotaryEmbed
 from pax.nn.separable_convolution import SeparableConv1D as SeparableConv1D
 from pax.nn.separable_convolution import SeparableConv2D as SeparableConv2D
 from pax.nn.sequential import Sequential as Sequential

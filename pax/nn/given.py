@@ -152,3 +152,33 @@ def state(module: Module, value: Any, kind: type[S], x: Array, size: int) -> S:
                 else "give state and input the same batch axes.",
             )
     return kind(*parts)
+
+
+def places(module: Module, shape: tuple[int, ...], positions: Any, what: str) -> Array:
+    """Returns the positions of a sequence as a JAX array; 0 ... T - 1 if None.
+
+    Args:
+        module: the layer.
+        shape: [..., T], that of the sequence without features.
+        positions: integers, shape [T] or [..., T], or None.
+        what: name of the argument.
+    """
+    if positions is None:
+        return jnp.arange(shape[-1], dtype=np.int32)
+    return integers_at(module, shape, positions, what)
+
+
+def integers_at(module: Module, shape: tuple[int, ...], values: Any, what: str) -> Array:
+    """Returns one integer for each place of a sequence, shape [T] or [..., T], checked."""
+    values = array(module, values, what)
+    if not jnp.issubdtype(values.dtype, jnp.integer):
+        raise DtypeError(
+            f"{module!r} got {what} of dtype {values.dtype}; expected integers.",
+            "give one integer for each place.",
+        )
+    if values.shape not in (shape[-1:], shape):
+        raise ShapeError(
+            f"{module!r} got {what} of shape {values.shape}; expected {shape[-1:]} or {shape}.",
+            "give one integer for each place, for all sequences or for each.",
+        )
+    return values

@@ -13,7 +13,7 @@ from tests.house.tree import ROOT, listed
 
 PAGE = (ROOT / "docs/from-other-libraries.md").read_text(encoding="utf-8")
 #: Layers of sequences, which have no rows yet.
-SEQUENCES = {"GRU", "LSTM", "MultiHeadAttention", "VanillaRNN"}
+SEQUENCES = {"GRU", "LSTM", "VanillaRNN"}
 
 
 def tables() -> dict[str, list[list[str]]]:

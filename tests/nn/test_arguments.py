@@ -65,6 +65,9 @@ BAD: dict[str, Callable[[], Any]] = {
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
     "MultiHeadAttention": lambda: pax.MultiHeadAttention(0, 2, 1.0),
+    "RotaryEmbed": lambda: pax.RotaryEmbed(5),
+    "Alibi": lambda: pax.Alibi(0),
+    "RelativePositionBias": lambda: pax.RelativePositionBias(32, 8, 4),
     "RNN": lambda: pax.RNN(pax.Linear(2, 3)),
     "Bidirectional": lambda: pax.Bidirectional(pax.GRU(2, 3), None),
     "StackedRNN": lambda: pax.StackedRNN([pax.GRU(2, 3)]),

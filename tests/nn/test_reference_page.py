@@ -45,8 +45,11 @@ SIGNATURES = {
     "VanillaRNN": "input_dim, hidden_dim, *, rng_key=None, name=None",
     "LSTM": "input_dim, hidden_dim, w_init=None, forget_gate_bias=0.0, *, rng_key=None, name=None",
     "GRU": "input_dim, hidden_dim, *, rng_key=None, name=None",
-    # the page ends after w_init_scale; keys and names are an addition
-    "MultiHeadAttention": "num_heads, key_size, w_init_scale, *, rng_key=None, name=None",
+    # the page ends after w_init_scale; what is given by name is an addition
+    "MultiHeadAttention": "num_heads, key_size, w_init_scale, *, num_kv_heads=None, "
+    "query_dim=None, key_dim=None, value_dim=None, value_size=None, out_dim=None, with_bias=True, "
+    "with_output_bias=None, query_key_norm=False, dropout_rate=0.0, window=None, soft_cap=None, "
+    "scale=None, with_sinks=False, position=None, rng_key=None, name=None",
     "Sequential": "*layers, name=None",
     "RngSeq": "seed=None, rng_key=None",
     "Lambda": "func, name=None",
@@ -66,7 +69,9 @@ SIGNATURES = {
     "VanillaRNN.initial_state": "self, batch_size",
     "LSTM.initial_state": "self, batch_size",
     "GRU.initial_state": "self, batch_size",
-    "MultiHeadAttention.__call__": "self, query, key, value, mask=None, *, is_causal=False",
+    "MultiHeadAttention.__call__": "self, query, key, value, mask=None, *, is_causal=False, "
+    "positions=None, key_positions=None, segment_ids=None, key_segment_ids=None, bias=None, "
+    "position=None",
     "Sequential.__call__": "self, x",
     "Sequential.__getitem__": "self, index",
     "Sequential.set": "self, index, value",
