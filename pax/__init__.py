@@ -131,11 +131,15 @@ from pax.nn import Bilinear as Bilinear
 from pax.nn import DepthwiseConv1D as DepthwiseConv1D
 from pax.nn import DepthwiseConv2D as DepthwiseConv2D
 from pax.nn import DepthwiseConv3D as DepthwiseConv3D
+from pax.nn import DiagonalSSM as DiagonalSSM
 from pax.nn import EinsumLinear as EinsumLinear
 from pax.nn import EmbeddingBag as EmbeddingBag
 from pax.nn import Flatten as Flatten
 from pax.nn import FourierEmbed as FourierEmbed
+from pax.nn import GatedLinearAttention as GatedLinearAttention
 from pax.nn import KeyValueCache as KeyValueCache
+from pax.nn import MinGRU as MinGRU
+from pax.nn import MinLSTM as MinLSTM
 from pax.nn import PositionEmbed as PositionEmbed
 from pax.nn import RelativePositionBias as RelativePositionBias
 from pax.nn import Reshape as Reshape

@@ -9,6 +9,7 @@ from tests.catalogue_attention import ATTENTION_FUNCTIONS
 from tests.catalogue_attention_layers import POSITION_FUNCTIONS
 from tests.catalogue_dense import DENSE_FUNCTIONS
 from tests.catalogue_image import IMAGE_FUNCTIONS
+from tests.catalogue_linear_recurrence import LINEAR_FUNCTIONS
 from tests.catalogue_losses import LOSSES
 from tests.catalogue_normalization import NORM_FUNCTIONS
 from tests.catalogue_regularization import RANDOM_FUNCTIONS
@@ -36,6 +37,7 @@ FUNCTIONS = [
     *LOSSES,
     *ATTENTION_FUNCTIONS,
     *POSITION_FUNCTIONS,
+    *LINEAR_FUNCTIONS,
     array_function("functional.vanilla_rnn_step", "", normal(4)),
     array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0),
     array_function("functional.gru_gates", "", normal(8)),

@@ -17,8 +17,10 @@ from pax.functional.dropout import dropout as dropout
 from pax.functional.dropout import spatial_dropout as spatial_dropout
 from pax.functional.embedding import embed as embed
 from pax.functional.embedding import embedding_bag as embedding_bag
+from pax.functional.gated_linear_attention import gated_linear_attention as gated_linear_attention
 from pax.functional.grid_sample import affine_grid as affine_grid
 from pax.functional.grid_sample import grid_sample as grid_sample
+from pax.functional.linear_recurrence import linear_recurrence as linear_recurrence
 from pax.functional.noise import gaussian_noise as gaussian_noise
 from pax.functional.normalization import batch_normalize as batch_normalize
 from pax.functional.normalization import group_normalize as group_normalize
@@ -53,6 +55,7 @@ from pax.functional.rotary_scaling import Llama3RotaryScaling as Llama3RotarySca
 from pax.functional.rotary_scaling import NTKRotaryScaling as NTKRotaryScaling
 from pax.functional.rotary_scaling import RotaryScaling as RotaryScaling
 from pax.functional.rotary_scaling import YarnRotaryScaling as YarnRotaryScaling
+from pax.functional.selective_scan import selective_scan as selective_scan
 from pax.functional.shuffle import pixel_shuffle as pixel_shuffle
 from pax.functional.shuffle import pixel_unshuffle as pixel_unshuffle
 from pax.functional.unfold import fold as fold

@@ -20,6 +20,7 @@ from pax.nn.convolution_transpose import ConvNDTranspose as ConvNDTranspose
 from pax.nn.depthwise_convolution import DepthwiseConv1D as DepthwiseConv1D
 from pax.nn.depthwise_convolution import DepthwiseConv2D as DepthwiseConv2D
 from pax.nn.depthwise_convolution import DepthwiseConv3D as DepthwiseConv3D
+from pax.nn.diagonal_ssm import DiagonalSSM as DiagonalSSM
 from pax.nn.drop_block import DropBlock as DropBlock
 from pax.nn.dropout import AlphaDropout as AlphaDropout
 from pax.nn.dropout import Dropout as Dropout
@@ -32,6 +33,7 @@ from pax.nn.embed import EmbeddingBag as EmbeddingBag
 from pax.nn.gated import GLU as GLU
 from pax.nn.gated import GeGLU as GeGLU
 from pax.nn.gated import SwiGLU as SwiGLU
+from pax.nn.gated_linear_attention import GatedLinearAttention as GatedLinearAttention
 from pax.nn.group_norm import GroupNorm as GroupNorm
 from pax.nn.gru import GRU as GRU
 from pax.nn.gru import GRUState as GRUState
@@ -43,6 +45,8 @@ from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
+from pax.nn.minimal import MinGRU as MinGRU
+from pax.nn.minimal import MinLSTM as MinLSTM
 from pax.nn.mixture_of_experts import MixtureOfExperts as MixtureOfExperts
 from pax.nn.mlp import MLP as MLP
 from pax.nn.noise import GaussianNoise as GaussianNoise

@@ -182,3 +182,22 @@ def integers_at(module: Module, shape: tuple[int, ...], values: Any, what: str) 
             "give one integer for each place, for all sequences or for each.",
         )
     return values
+
+
+def plain_state(module: Module, value: Any, x: Array, shape: tuple[int, ...]) -> Array:
+    """Returns a state that is one array, [..., *shape]; raises if it does not fit `x`."""
+    state = floating(module, value, "a state")
+    if state.shape != (*x.shape[:-1], *shape):
+        raise ShapeError(
+            f"{module!r} got a state of shape {state.shape} with input of shape {x.shape}; "
+            f"expected {(*x.shape[:-1], *shape)}.",
+            f"start with cell.initial_state({x.shape[0]})."
+            if x.ndim == 2
+            else "give state and input the same batch axes.",
+        )
+    return state
+
+
+def wide(x: Array) -> np.dtype:
+    """Returns the dtype to compute a state in: float32, or float64 for float64."""
+    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)

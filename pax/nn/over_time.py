@@ -47,10 +47,11 @@ def over_time(
 ) -> tuple[Any, Any, Any]:
     """Runs a cell over the steps of x, [T, B, ...].
 
-    A cell whose dense layers of the input can be split (see `_splits`) runs in blocks of steps.
-    The products of a block with the input are one product, and so is the gradient of each weight;
-    in the loop over the steps only the products with the state are left. Other cells are called
-    step by step.
+    A cell with a parallel form, a method `over_time(state, x, inside, fresh) -> (state, ys)` with
+    the marks of `ragged.Marks`, does all steps by it. A cell whose dense layers of the input can
+    be split (see `_splits`) runs in blocks of steps. The products of a block with the input are
+    one product, and so is the gradient of each weight; in the loop over the steps only the
+    products with the state are left. Other cells are called step by step.
 
     Args:
         cell: the cell.
@@ -73,6 +74,8 @@ def over_time(
     changed: dict[int, Any] = {}
     if places:
         state, ys, changed = _with_changes(cell, places, state, x, marks, initial, reverse)
+    elif _is_parallel(cell):
+        state, ys = _in_parallel(cell, state, x, marks, reverse)
     elif splits:
         state, ys = _in_blocks(cell, state, x, marks, initial, reverse)
     else:
@@ -182,6 +185,28 @@ def _splits(cell: Any, x: Array) -> bool:
         and (name not in inputs or x.shape[-1] <= layer.weight.shape[0])
         for name, layer in _split_layers(cell).items()
     )
+
+
+def _is_parallel(cell: Any) -> bool:
+    """Returns whether a cell has a parallel form of its step: the class of the one has the other.
+
+    So a subclass with a step or a first state of its own is not taken for the class below it.
+    """
+    names = ("over_time", "__call__", "initial_state")
+    return hasattr(cell, "over_time") and len({_definer(type(cell), name) for name in names}) == 1
+
+
+def _in_parallel(cell: Any, state: Any, x: Array, marks: Marks, reverse: bool) -> tuple[Any, Any]:
+    note_part("cell", cell)
+    if not reverse:
+        return cell.over_time(state, x, *marks)
+    x, marks = _backwards((x, marks))
+    state, ys = cell.over_time(state, x, *marks)
+    return state, _backwards(ys)
+
+
+def _backwards(tree: Any) -> Any:
+    return jax.tree.map(lambda x: x[::-1], tree)
 
 
 def _definer(cls: type[Any], name: str) -> type[Any]:

@@ -64,6 +64,10 @@ BAD: dict[str, Callable[[], Any]] = {
     "VanillaRNN": lambda: pax.VanillaRNN(-1, 3),
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
+    "MinGRU": lambda: pax.MinGRU(0, 3),
+    "MinLSTM": lambda: pax.MinLSTM(2, 0),
+    "DiagonalSSM": lambda: pax.DiagonalSSM(2, 3, min_step=0.2),
+    "GatedLinearAttention": lambda: pax.GatedLinearAttention(4, 2, 3, temperature=0.0),
     "MultiHeadAttention": lambda: pax.MultiHeadAttention(0, 2, 1.0),
     "RotaryEmbed": lambda: pax.RotaryEmbed(5),
     "Alibi": lambda: pax.Alibi(0),
