@@ -107,6 +107,9 @@ from pax.nn import SpectralNorm as SpectralNorm
 from pax.nn import Stack as Stack
 from pax.nn import StackedRNN as StackedRNN
 from pax.nn import SwiGLU as SwiGLU
+from pax.nn import TransformerBlock as TransformerBlock
+from pax.nn import TransformerDecoder as TransformerDecoder
+from pax.nn import TransformerEncoder as TransformerEncoder
 from pax.nn import Unfold as Unfold
 from pax.nn import Upsample as Upsample
 from pax.nn import VanillaRNN as VanillaRNN

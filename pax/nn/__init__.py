@@ -84,6 +84,9 @@ from pax.nn.spectral_norm import SpectralNorm as SpectralNorm
 from pax.nn.stacked import Stack as Stack
 from pax.nn.stacked import stack as stack
 from pax.nn.stacked_rnn import StackedRNN as StackedRNN
+from pax.nn.transformer import TransformerDecoder as TransformerDecoder
+from pax.nn.transformer import TransformerEncoder as TransformerEncoder
+from pax.nn.transformer_block import TransformerBlock as TransformerBlock
 from pax.nn.unfold import Fold as Fold
 from pax.nn.unfold import Unfold as Unfold
 from pax.nn.upsample import Upsample as Upsample

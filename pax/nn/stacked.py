@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from pax._core import (
     ArgumentError,
@@ -102,6 +104,38 @@ class Stack(Module):
         y, changed = run(self, x, args, kwargs, may_change(self))
         assign_changed(self.stacked, changed)
         return y
+
+    def make_cache(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the caches of all layers, for `decode`.
+
+        Args:
+            args: what `make_cache` of every layer gets: batch size and largest length.
+            kwargs: the same, by name.
+        Returns:
+            One tree; its leaves are those of a layer's cache with the layers as second axis,
+            [B, L, ...].
+        """
+        make = lambda block: block.make_cache(*args, **kwargs)  # noqa: E731
+        return jax.vmap(make, out_axes=1, axis_size=self.num_layers)(self.stacked)
+
+    def decode(self, x: Any, cache: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Calls `decode` of the layers in order, each on the output of the one before.
+
+        Traced, it is one scan that writes into the cache in place, and reads each layer's weights
+        and cache by copying them; on the CPU `stack.unstack()`, a list of layers that are called
+        in turn, copies nothing, and takes longer to compile.
+
+        Args:
+            x: the next tokens, as the layers take them.
+            cache: what `make_cache` or the last call returned.
+            kwargs: what `decode` of every layer gets besides.
+        Returns:
+            The output of the last layer, and the caches.
+        Raises:
+            ShapeError: if a layer changes the shape of what it gets.
+            DtypeError: if a layer changes its dtype.
+        """
+        return (_decode_in_scan if is_tracing() else _decode_in_loop)(self, x, cache, kwargs)
 
     def unstack(self) -> list[Any]:
         """Returns the layers as a list, each with arrays of its own."""
@@ -208,6 +242,48 @@ def _loop(
         places |= changed.keys()
     new = stack_modules(([row[j] for j in places] for row in rows), stack.num_layers)
     return x, dict(zip(places, new, strict=True))
+
+
+def _decode_in_scan(stack: Stack, x: Any, cache: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns the output of the last layer, and the caches, which the scan carries."""
+
+    def body(carry: tuple[Any, Any], block_and_index: tuple[Any, Any]) -> tuple[Any, None]:
+        (x, cache), (block, i) = carry, block_and_index
+        old = jax.tree_util.tree_map(partial(_layer_of, i), cache)
+        y, new = _decoded(stack, "*", block, x, old, kwargs)
+        return (y, jax.tree_util.tree_map(partial(_written, i), cache, old, new)), None
+
+    layers = stack.stacked, jnp.arange(stack.num_layers, dtype=jnp.int32)
+    return jax.lax.scan(body, (x, cache), layers)[0]
+
+
+def _decode_in_loop(stack: Stack, x: Any, cache: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Does what `_decode_in_scan` does where nothing is traced."""
+    new = []
+    for i, block in enumerate(stack):
+        old = jax.tree_util.tree_map(partial(_layer_of, i), cache)
+        x, layer_cache = _decoded(stack, str(i), block, x, old, kwargs)
+        new.append(layer_cache)
+    return x, jax.tree_util.tree_map(lambda *rows: jnp.stack(rows, axis=1), *new)
+
+
+def _decoded(
+    stack: Stack, name: str, block: Any, x: Any, cache: Any, kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Decodes with one layer, under this name in paths, and checks what comes out."""
+    note_part(name, block)
+    y, cache = block.decode(x, cache, **kwargs)
+    _check_kept(stack, x, y)
+    return y, cache
+
+
+def _layer_of(i: Any, cache: Any) -> Any:
+    return jax.lax.dynamic_index_in_dim(cache, i, axis=1, keepdims=False)
+
+
+def _written(i: Any, cache: Any, old: Any, new: Any) -> Any:
+    """Returns the caches with that of one layer; what it only read is not written."""
+    return cache if new is old else jax.lax.dynamic_update_index_in_dim(cache, new, i, axis=1)
 
 
 def _caller(stack: Stack, name: str) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.optimization import optimization
+from tests.contracts.case import optimization
 
 
 @pytest.fixture(autouse=True)

@@ -92,6 +92,9 @@ BAD: dict[str, Callable[[], Any]] = {
     "FourierEmbed": lambda: pax.FourierEmbed(1, 3),
     "MLP": lambda: pax.MLP((3,)),
     "MixtureOfExperts": lambda: pax.MixtureOfExperts(3, 2, lambda: pax.Linear(3, 3), top_k=3),
+    "TransformerBlock": lambda: pax.TransformerBlock(pax.Linear(3, 3), pax.MLP((3, 3))),  # type: ignore[arg-type]
+    "TransformerEncoder": lambda: pax.TransformerEncoder(8, 3, 2),
+    "TransformerDecoder": lambda: pax.TransformerDecoder(8, 2, 0),
     "PatchEmbed": lambda: pax.PatchEmbed(3, 8, (4, 0)),
     "Residual": lambda: pax.Residual(None),  # type: ignore[arg-type]
     "Parallel": lambda: pax.Parallel([pax.Linear(2, 3)]),  # type: ignore[arg-type]
