@@ -51,6 +51,7 @@ from pax.nn import GLU as GLU
 from pax.nn import GRN as GRN
 from pax.nn import GRU as GRU
 from pax.nn import LSTM as LSTM
+from pax.nn import MGU as MGU
 from pax.nn import MLP as MLP
 from pax.nn import RNN as RNN
 from pax.nn import AdaptiveAvgPool as AdaptiveAvgPool
@@ -68,6 +69,7 @@ from pax.nn import Conv2D as Conv2D
 from pax.nn import Conv2DTranspose as Conv2DTranspose
 from pax.nn import Conv3D as Conv3D
 from pax.nn import Conv3DTranspose as Conv3DTranspose
+from pax.nn import ConvLSTM as ConvLSTM
 from pax.nn import ConvND as ConvND
 from pax.nn import ConvNDTranspose as ConvNDTranspose
 from pax.nn import DropBlock as DropBlock
@@ -90,6 +92,7 @@ from pax.nn import LocalResponseNorm as LocalResponseNorm
 from pax.nn import LpPool as LpPool
 from pax.nn import LSTMState as LSTMState
 from pax.nn import MaxPool as MaxPool
+from pax.nn import MGUState as MGUState
 from pax.nn import MinPool as MinPool
 from pax.nn import MixtureOfExperts as MixtureOfExperts
 from pax.nn import MultiHeadAttention as MultiHeadAttention

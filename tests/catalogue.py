@@ -18,7 +18,7 @@ from tests.catalogue_linear_recurrence import LINEAR_CELLS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
 from tests.catalogue_regularization import REGULARISERS
-from tests.catalogue_sequences import SEQUENCES
+from tests.catalogue_sequences import CELLS, SEQUENCES
 from tests.catalogue_transformer import TRANSFORMERS
 from tests.contracts.case import Case
 from tests.contracts.draws import (
@@ -51,6 +51,7 @@ RECURRENT = [
     gru("", (3, 4), arguments(packed(pax.GRUState, normal(4)), normal(3)), GATES, name="gru"),
     lstm("", (3, 4), LSTM_STEP, FC),
     lstm("own initializer, forget bias", (3, 4), LSTM_STEP, FC, **OWN_LSTM),
+    *CELLS,
 ]
 
 average = functools.partial(row, "EMA", changes=True, without=NO_BATCH)
@@ -177,7 +178,8 @@ NOT_LAYERS = """
     ArgumentError CallError DtypeError PaxError PurityError ShapeError StructureError
     Policy apply_mp_policy unwrap_mp_policy precision.DynamicLossScale precision.StaticLossScale
     experimental.default_mp_policy
-    EmptyNode GRUState KeyValueCache LSTMState VanillaRNNState Module ParameterModule StateModule
+    EmptyNode GRUState KeyValueCache LSTMState MGUState VanillaRNNState
+    Module ParameterModule StateModule
     assert_structure_equal build_update_fn enable_eval_mode enable_train_mode freeze_parameters grad
     module_and_value next_rng_key parameters_method pure purecall remat scan seed_rng_key
     keep_host_memory stack functional.AttentionChoice functional.attention_implementation

@@ -9,6 +9,7 @@ import jax
 import pax
 from tests.contracts.case import Case
 from tests.contracts.draws import arguments, integers, normal, packed
+from tests.contracts.rows import row
 
 WEIGHTS = {
     "huge": "its products are beyond float16",
@@ -42,6 +43,69 @@ def stacked(key: Any) -> pax.StackedRNN:
     cells = [pax.VanillaRNN(3, 3, rng_key=k) for k in jax.random.split(key)]
     return pax.StackedRNN([pax.RNN(cell) for cell in cells], 0.5, name="stack")
 
+
+def step(state: Any, *axes: int, cell: int = 4) -> Any:
+    """Draws a state, its hidden part of these axes, and an input."""
+    parts = [normal(*axes)] if state is not pax.LSTMState else [normal(*axes), normal(cell)]
+    return arguments(packed(state, *parts), normal(3))
+
+
+IMAGE_STEP = arguments(packed(pax.LSTMState, normal(4, 5, 2), normal(4, 5, 2)), normal(4, 5, 3))
+OPTIONS = "x_fc.weight h_fc.weight projection.weight peephole x_norm.scale x_norm.offset"
+CELLS = [
+    row(
+        "LSTM",
+        "projection, peephole, layer norms",
+        (3, 4),
+        step(pax.LSTMState, 2),
+        f"{OPTIONS} h_norm.scale cell_norm.scale cell_norm.offset",
+        projection_dim=2,
+        with_peephole=True,
+        with_layer_norm=True,
+        without=WEIGHTS,
+    ),
+    row(
+        "GRU",
+        "reset after",
+        (3, 4),
+        step(pax.GRUState, 4),
+        "x_fc.weight x_fc.bias h_fc.weight h_fc.bias",
+        reset_after=True,
+        without=WEIGHTS,
+    ),
+    row(
+        "VanillaRNN",
+        "silu",
+        (3, 4),
+        step(pax.VanillaRNNState, 4),
+        "fc.weight fc.bias",
+        activation=jax.nn.silu,
+        without=WEIGHTS,
+        slow=True,
+    ),
+    row(
+        "MGU",
+        "",
+        (3, 4),
+        step(pax.MGUState, 4),
+        "xh_f_fc.weight xh_f_fc.bias xh_h_fc.weight xh_h_fc.bias",
+        name="mgu",
+        without=WEIGHTS,
+        slow=True,
+    ),
+    row(
+        "ConvLSTM",
+        "",
+        ((4, 5, 3), 2, 3),
+        IMAGE_STEP,
+        "conv.weight conv.bias peephole",
+        w_init=jax.nn.initializers.normal(0.3),
+        forget_gate_bias=1.0,
+        with_peephole=True,
+        name="images",
+        without=WEIGHTS,
+    ),
+]
 
 SEQUENCES = [
     Case(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,28 +36,38 @@ def vanilla_rnn_step(gates: ArrayLike) -> Float[Array, "*B hidden_dim"]:
 
 
 def lstm_step(
-    gates: ArrayLike, cell: ArrayLike, forget_gate_bias: float = 0.0
+    gates: ArrayLike,
+    cell: ArrayLike,
+    forget_gate_bias: float = 0.0,
+    *,
+    peephole: ArrayLike | None = None,
+    cell_norm: Callable[[Array], Array] | None = None,
 ) -> tuple[Float[Array, "*B hidden_dim"], Float[Array, "*B hidden_dim"]]:
     """Does one step of the long short-term memory.
 
     i, g, f, o = split(gates); c' = sigmoid(f + forget_gate_bias) c + sigmoid(i) tanh(g);
-    h' = sigmoid(o) tanh(c'), with c the argument `cell`.
+    h' = sigmoid(o) tanh(c'), with c the argument `cell`. With peepholes p, i and f are
+    i + p_0 c and f + p_1 c, and o is o + p_2 c'. With a norm, it is tanh(norm(c')).
 
     Args:
         gates: a dense layer of [x, h], shape [..., 4 hidden_dim]: input gate i, candidate g,
             forget gate f, output gate o.
         cell: shape [..., hidden_dim].
         forget_gate_bias: added before the sigmoid of the forget gate; more of it forgets less.
+        peephole: weights p by which the gates i, f and o see the cell, shape [3, ...], broadcast
+            along the first axes of the cell; None for none.
+        cell_norm: what c' goes through before the tanh; the cell itself stays as it is.
     Returns:
         h' and c', each of shape [..., hidden_dim].
     Raises:
-        ShapeError: if gates are not four times as wide as the cell.
+        ShapeError: if gates are not four times as wide as the cell, or the peephole does not fit.
         DtypeError: if an argument is not floating.
     Example:
         >>> hidden, cell = pax.functional.lstm_step(jnp.zeros((1, 8)), jnp.ones((1, 2)))
         >>> cell
         Array([[0.5, 0.5]], dtype=float32)
-    Source: Hochreiter, Schmidhuber, "Long short-term memory", 1997.
+    Source: Hochreiter, Schmidhuber, "Long short-term memory", 1997; Gers, Schraudolph,
+        Schmidhuber, "Learning precise timing with LSTM recurrent networks", 2002 (peepholes).
     """
     gates = as_floating("lstm_step", "gates", gates)
     cell = as_floating("lstm_step", "cell", cell)
@@ -65,7 +77,9 @@ def lstm_step(
             "(..., 4 * hidden_dim) and (..., hidden_dim).",
             "make the gates by a dense layer from [x, hidden] to 4 * hidden_dim.",
         )
-    return _lstm_step(gates, cell, float(forget_gate_bias))
+    if peephole is None and cell_norm is None:
+        return _lstm_step(gates, cell, float(forget_gate_bias))
+    return _lstm_variant(gates, cell, float(forget_gate_bias), peephole, cell_norm)
 
 
 @partial(jax.jit, static_argnums=2, inline=True)  # one dispatch where called eagerly
@@ -79,6 +93,37 @@ def _lstm_step(gates: Array, cell: Array, forget_gate_bias: float) -> tuple[Arra
     i, g, f, o = jnp.split(gates, 4, axis=-1)
     cell = f * cell.astype(wide) + i * g
     return (o * jnp.tanh(cell)).astype(narrow), cell.astype(narrow)
+
+
+def _lstm_variant(
+    gates: Array, cell: Array, forget_gate_bias: float, peephole: Any, cell_norm: Any
+) -> tuple[Array, Array]:
+    gates, cell = promote(gates, cell)
+    narrow, wide = cell.dtype, accumulation_dtype(cell)
+    i, g, f, o = jnp.split(gates.astype(wide), 4, axis=-1)
+    cell = cell.astype(wide)
+    sees: Any = None
+    if peephole is not None:
+        sees = _peephole(peephole, cell).astype(wide)
+        i, f = i + sees[0] * cell, f + sees[1] * cell
+    cell = jax.nn.sigmoid(f + forget_gate_bias) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+    if peephole is not None:
+        o = o + sees[2] * cell
+    shown = cell if cell_norm is None else cell_norm(cell.astype(narrow)).astype(wide)
+    return (jax.nn.sigmoid(o) * jnp.tanh(shown)).astype(narrow), cell.astype(narrow)
+
+
+def _peephole(peephole: ArrayLike, cell: Array) -> Array:
+    """Returns the weights with all axes of the cell; raises if they do not fit."""
+    weights = as_floating("lstm_step", "peephole", peephole)
+    axes = weights.shape[1:]
+    if weights.ndim < 2 or weights.shape[0] != 3 or axes != cell.shape[cell.ndim - len(axes) :]:
+        raise ShapeError(
+            f"lstm_step got peephole of shape {weights.shape} and cell of shape {cell.shape}; "
+            f"expected (3, {cell.shape[-1]}).",
+            "give one weight for each of the gates input, forget and output, and each entry.",
+        )
+    return weights.reshape(3, *(1,) * (cell.ndim - len(axes)), *axes)
 
 
 @jax.custom_jvp

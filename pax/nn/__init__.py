@@ -9,6 +9,7 @@ from pax.nn.bidirectional import Bidirectional as Bidirectional
 from pax.nn.bilinear import Bilinear as Bilinear
 from pax.nn.branches import Concatenate as Concatenate
 from pax.nn.branches import Parallel as Parallel
+from pax.nn.conv_lstm import ConvLSTM as ConvLSTM
 from pax.nn.convolution import Conv1D as Conv1D
 from pax.nn.convolution import Conv2D as Conv2D
 from pax.nn.convolution import Conv3D as Conv3D
@@ -45,6 +46,8 @@ from pax.nn.layer_norm import LayerNorm as LayerNorm
 from pax.nn.linear import Linear as Linear
 from pax.nn.lstm import LSTM as LSTM
 from pax.nn.lstm import LSTMState as LSTMState
+from pax.nn.mgu import MGU as MGU
+from pax.nn.mgu import MGUState as MGUState
 from pax.nn.minimal import MinGRU as MinGRU
 from pax.nn.minimal import MinLSTM as MinLSTM
 from pax.nn.mixture_of_experts import MixtureOfExperts as MixtureOfExperts

@@ -130,9 +130,15 @@ def step_input(module: Module, x: Any, size: int) -> Array:
     return x
 
 
-def state(module: Module, value: Any, kind: type[S], x: Array, size: int) -> S:
-    """Returns the state of a recurrent cell; raises if it is another thing or does not fit `x`."""
+def state(
+    module: Module, value: Any, kind: type[S], x: Array, size: int, first: int | None = None
+) -> S:
+    """Returns the state of a recurrent cell; raises if it is another thing or does not fit `x`.
+
+    The last axes of its arrays have this size, that of the first one `first`, if given.
+    """
     name = kind.__name__
+    sizes = (first or size, *(size,) * (len(kind._fields) - 1))  # type: ignore[attr-defined]
     if not isinstance(value, kind):
         raise CallError(
             f"{module!r} got a state of type {type(value).__name__}; expected {name}.",
@@ -142,11 +148,16 @@ def state(module: Module, value: Any, kind: type[S], x: Array, size: int) -> S:
         floating(module, part, f"{name}.{field}")
         for field, part in zip(kind._fields, value, strict=True)  # type: ignore[attr-defined]
     ]
-    for field, part in zip(kind._fields, parts, strict=True):  # type: ignore[attr-defined]
-        if part.shape != (*x.shape[:-1], size):
+    for field, part, width in zip(
+        kind._fields,  # type: ignore[attr-defined]
+        parts,
+        sizes,
+        strict=True,
+    ):
+        if part.shape != (*x.shape[:-1], width):
             raise ShapeError(
                 f"{module!r} got {name}.{field} of shape {part.shape} with input of shape "
-                f"{x.shape}; expected {(*x.shape[:-1], size)}.",
+                f"{x.shape}; expected {(*x.shape[:-1], width)}.",
                 f"start with cell.initial_state({x.shape[0]})."
                 if x.ndim == 2
                 else "give state and input the same batch axes.",

@@ -32,9 +32,15 @@ class GRU(ParameterModule):
     z, r = split(sigmoid([x, h] W + b)), with W and b those of `xh_zr_fc`;
     h' = (1 - z) h + z tanh([x, r h] V + c), with V and c those of `xh_h_fc`. The output is h'.
 
+    With reset_after, the gate r multiplies the product with the state, not the state:
+    z, r = split(sigmoid(a + u)), h' = (1 - z) h + z tanh(a' + r u'), where [a, a'] and [u, u'] are
+    `x_fc(x)` and `h_fc(h)`, split after the two gates; it has no other layers. This is the form of
+    torch and cuDNN, whose z is 1 - z here.
+
     Args:
         input_dim: size of the last axis of the input.
         hidden_dim: size of the state and of the output.
+        reset_after: whether the reset gate comes after the product with the state.
         rng_key: random key of the initial values; by default keys of `pax.next_rng_key()`.
         name: name of the module.
     Raises:
@@ -48,21 +54,37 @@ class GRU(ParameterModule):
         statistical machine translation", 2014 (arXiv 1406.1078).
     """
 
-    xh_zr_fc: Linear
-    xh_h_fc: Linear
+    xh_zr_fc: Any  # a Linear layer, as the others, or None
+    xh_h_fc: Any
+    x_fc: Any
+    h_fc: Any
     #: See `RNN`.
-    input_layers = ("xh_zr_fc", "xh_h_fc")
+    input_layers = ("xh_zr_fc", "xh_h_fc", "x_fc")
+    state_layers = ("h_fc",)
 
     def __init__(
-        self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        *,
+        reset_after: bool = False,
+        rng_key: Any = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         arguments.sizes("GRU", input_dim=input_dim, hidden_dim=hidden_dim)
+        arguments.flags("GRU", reset_after=reset_after)
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
-        zr_key, h_key = keys.for_parts(rng_key, 2)
-        self.xh_zr_fc = Linear(input_dim + hidden_dim, 2 * hidden_dim, rng_key=zr_key)
-        self.xh_h_fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=h_key)
+        self.reset_after = reset_after
+        self.xh_zr_fc = self.xh_h_fc = self.x_fc = self.h_fc = None
+        first, second = keys.for_parts(rng_key, 2)
+        if reset_after:
+            self.x_fc = Linear(input_dim, 3 * hidden_dim, rng_key=first)
+            self.h_fc = Linear(hidden_dim, 3 * hidden_dim, rng_key=second)
+        else:
+            self.xh_zr_fc = Linear(input_dim + hidden_dim, 2 * hidden_dim, rng_key=first)
+            self.xh_h_fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=second)
 
     def initial_state(self, batch_size: int) -> GRUState:
         """Returns a state of zeros.
@@ -75,7 +97,8 @@ class GRU(ParameterModule):
             ArgumentError: if batch_size is not an integer of at least 0.
         """
         arguments.integer("GRU.initial_state", "batch_size", batch_size, at_least=0)
-        return GRUState(jnp.zeros((batch_size, self.hidden_dim), self.xh_h_fc.weight.dtype))
+        layer = self.h_fc if self.reset_after else self.xh_h_fc
+        return GRUState(jnp.zeros((batch_size, self.hidden_dim), layer.weight.dtype))
 
     def __call__(
         self, state: GRUState, x: Float[ArrayLike, "*batch input_dim"]
@@ -95,10 +118,22 @@ class GRU(ParameterModule):
         """
         x = given.step_input(self, x, self.input_dim)
         hidden = given.state(self, state, GRUState, x, self.hidden_dim).hidden
-        update, reset = F.gru_gates(self.xh_zr_fc(jnp.concatenate([x, hidden], axis=-1)))
-        candidate = self.xh_h_fc(jnp.concatenate([x, reset * hidden], axis=-1))
+        if self.reset_after:
+            of_x, of_h = self.x_fc(x), self.h_fc(hidden)
+            n = 2 * self.hidden_dim
+            update, reset = F.gru_gates(of_x[..., :n] + of_h[..., :n])
+            candidate = of_x[..., n:] + reset * of_h[..., n:]
+        else:
+            update, reset = F.gru_gates(self.xh_zr_fc(jnp.concatenate([x, hidden], axis=-1)))
+            candidate = self.xh_h_fc(jnp.concatenate([x, reset * hidden], axis=-1))
         hidden = F.gru_step(hidden, update, candidate).astype(hidden.dtype)
         return GRUState(hidden), hidden
 
     def __repr__(self) -> str:
-        return self._repr({"input_dim": self.input_dim, "hidden_dim": self.hidden_dim})
+        return self._repr(
+            {
+                "input_dim": self.input_dim,
+                "hidden_dim": self.hidden_dim,
+                "reset_after": self.reset_after or None,
+            }
+        )

@@ -229,17 +229,22 @@ class _Block:
         layers = _split_layers(cell)
         inputs = _split_layers(cell, ("input_layers",))
         self._cell = cell.replace(**dict.fromkeys(layers))
-        self._inputs = {name: layer.weight[:width] for name, layer in inputs.items()}
-        self._states = {
-            name: (layer.weight[width:] if name in inputs else layer.weight, layer.bias)
-            for name, layer in layers.items()
-        }
+        self._inputs: dict[str, tuple[Array, Array | None]] = {}
+        self._states: dict[str, tuple[Array, Array | None]] = {}
+        for name, layer in layers.items():
+            start = width if name in inputs else 0
+            first, rest = (layer.weight[:start], None), (layer.weight[start:], layer.bias)
+            if start == layer.weight.shape[0]:  # it sees x alone: all of it is done beforehand
+                first, rest = (layer.weight, layer.bias), (layer.weight[start:], None)
+            if name in inputs:
+                self._inputs[name] = first
+            self._states[name] = rest
         self._initial = initial
         self._reverse = reverse
 
     def __call__(self, state: Any, given: tuple[Array, Marks]) -> tuple[Any, Any]:
         x, marks = given
-        sums = {name: F.linear(x, weight) for name, weight in self._inputs.items()}
+        sums = {name: F.linear(x, *weights) for name, weights in self._inputs.items()}
         form = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
         state, (ys, _) = _steps(
             form, self._reverse, sums, self._states, self._cell, state, self._initial, marks
@@ -284,6 +289,8 @@ def _scan(
             if name in seen:
                 raise _not_once(cell, name)
             seen[name] = both[..., width:] if name in sums else both
+            if name in sums and not seen[name].shape[-1]:
+                return sums[name]
             out = F.linear(seen[name], *weights[name])
             if name in sums:
                 out = sums[name] + out

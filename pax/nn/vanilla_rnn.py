@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-import pax.functional as F
-from pax._core import ParameterModule, arguments
+from pax._core import ArgumentError, ParameterModule, arguments
 from pax.nn import given
 from pax.nn.linear import Linear
 
@@ -27,17 +27,19 @@ class VanillaRNNState(NamedTuple):
 
 
 class VanillaRNN(ParameterModule):
-    """A recurrent cell with one tanh layer.
+    """A recurrent cell with one dense layer.
 
-    h' = tanh([x, h] W + b), with W and b those of `fc`; the output is h'.
+    h' = tanh([x, h] W + b), with W and b those of `fc`; the output is h'. Another activation may
+    stand for tanh.
 
     Args:
         input_dim: size of the last axis of the input.
         hidden_dim: size of the state and of the output.
+        activation: what goes over the dense layer: a function of an array.
         rng_key: random key of the initial values; by default the next of `pax.next_rng_key()`.
         name: name of the module.
     Raises:
-        ArgumentError: if a size is not a positive integer.
+        ArgumentError: if a size is not a positive integer, or activation cannot be called.
     Example:
         >>> rnn = pax.VanillaRNN(3, 4)
         >>> state, y = rnn(rnn.initial_state(2), jnp.ones((2, 3)))
@@ -51,10 +53,23 @@ class VanillaRNN(ParameterModule):
     input_layers = ("fc",)
 
     def __init__(
-        self, input_dim: int, hidden_dim: int, *, rng_key: Any = None, name: str | None = None
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        *,
+        activation: Callable[[Any], Any] = jnp.tanh,
+        rng_key: Any = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         arguments.sizes("VanillaRNN", input_dim=input_dim, hidden_dim=hidden_dim)
+        if not callable(activation):
+            raise ArgumentError(
+                f"VanillaRNN got activation of type {type(activation).__name__}, which cannot be "
+                "called.",
+                "pass a function of an array: activation=jax.nn.relu.",
+            )
+        self.activation = activation
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
         self.fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=rng_key)
@@ -91,8 +106,16 @@ class VanillaRNN(ParameterModule):
         x = given.step_input(self, x, self.input_dim)
         hidden = given.state(self, state, VanillaRNNState, x, self.hidden_dim).hidden
         gates = self.fc(jnp.concatenate([x, hidden], axis=-1))
-        hidden = F.vanilla_rnn_step(gates).astype(hidden.dtype)
+        hidden = self.activation(gates).astype(hidden.dtype)
         return VanillaRNNState(hidden), hidden
 
     def __repr__(self) -> str:
-        return self._repr({"input_dim": self.input_dim, "hidden_dim": self.hidden_dim})
+        is_tanh = self.activation is jnp.tanh
+        name = getattr(self.activation, "__name__", repr(self.activation))
+        return self._repr(
+            {
+                "input_dim": self.input_dim,
+                "hidden_dim": self.hidden_dim,
+                "activation": None if is_tanh else name,
+            }
+        )

@@ -12,8 +12,6 @@ import pax
 from tests.house.tree import ROOT, listed
 
 PAGE = (ROOT / "docs/from-other-libraries.md").read_text(encoding="utf-8")
-#: Layers of sequences, which have no rows yet.
-SEQUENCES = {"GRU", "LSTM", "VanillaRNN"}
 
 
 def tables() -> dict[str, list[list[str]]]:
@@ -68,5 +66,5 @@ def test_every_layer_has_one_row() -> None:
         if inspect.isclass(value) and value.__module__.startswith("pax.nn.")
         if issubclass(value, pax.Module)
     }
-    assert sorted(layers - SEQUENCES - set(OURS)) == []
+    assert sorted(layers - set(OURS)) == []
     assert [name for name in layers if OURS.count(name) > 1] == []

@@ -63,6 +63,8 @@ BAD: dict[str, Callable[[], Any]] = {
     "WeightStandardization": lambda: pax.WeightStandardization(pax.Linear(2, 3), eps=0.0),
     "VanillaRNN": lambda: pax.VanillaRNN(-1, 3),
     "LSTM": lambda: pax.LSTM(2, 3, forget_gate_bias=None),  # type: ignore[arg-type]
+    "MGU": lambda: pax.MGU(0, 3),
+    "ConvLSTM": lambda: pax.ConvLSTM((3,), 4, 3),
     "GRU": lambda: pax.GRU(2, 1.5),  # type: ignore[arg-type]
     "MinGRU": lambda: pax.MinGRU(0, 3),
     "MinLSTM": lambda: pax.MinLSTM(2, 0),
