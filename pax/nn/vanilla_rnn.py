@@ -35,7 +35,7 @@ class VanillaRNN(ParameterModule):
     Args:
         input_dim: size of the last axis of the input.
         hidden_dim: size of the state and of the output.
-        activation: what goes over the dense layer: a function of an array.
+        activation: what goes over the dense layer: a function of an array; tanh by default.
         rng_key: random key of the initial values; by default the next of `pax.next_rng_key()`.
         name: name of the module.
     Raises:
@@ -57,19 +57,19 @@ class VanillaRNN(ParameterModule):
         input_dim: int,
         hidden_dim: int,
         *,
-        activation: Callable[[Any], Any] = jnp.tanh,
+        activation: Callable[[Any], Any] | None = None,
         rng_key: Any = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         arguments.sizes("VanillaRNN", input_dim=input_dim, hidden_dim=hidden_dim)
-        if not callable(activation):
+        if activation is not None and not callable(activation):
             raise ArgumentError(
                 f"VanillaRNN got activation of type {type(activation).__name__}, which cannot be "
                 "called.",
                 "pass a function of an array: activation=jax.nn.relu.",
             )
-        self.activation = activation
+        self.activation = activation or jnp.tanh
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
         self.fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=rng_key)

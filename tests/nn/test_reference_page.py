@@ -42,9 +42,11 @@ SIGNATURES = {
     "GroupNorm": "groups, num_channels, axis=slice(1, None, None), create_scale=True, "
     f"create_offset=True, eps=1e-05, {NORM}, data_format='channels_last', *, "
     "rng_key=None, name=None",
-    "VanillaRNN": "input_dim, hidden_dim, *, rng_key=None, name=None",
-    "LSTM": "input_dim, hidden_dim, w_init=None, forget_gate_bias=0.0, *, rng_key=None, name=None",
-    "GRU": "input_dim, hidden_dim, *, rng_key=None, name=None",
+    # likewise those of cells
+    "VanillaRNN": "input_dim, hidden_dim, *, activation=None, rng_key=None, name=None",
+    "LSTM": "input_dim, hidden_dim, w_init=None, forget_gate_bias=0.0, *, projection_dim=None, "
+    "with_peephole=False, with_layer_norm=False, rng_key=None, name=None",
+    "GRU": "input_dim, hidden_dim, *, reset_after=False, rng_key=None, name=None",
     # the page ends after w_init_scale; what is given by name is an addition
     "MultiHeadAttention": "num_heads, key_size, w_init_scale, *, num_kv_heads=None, "
     "query_dim=None, key_dim=None, value_dim=None, value_size=None, out_dim=None, with_bias=True, "
