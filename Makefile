@@ -29,6 +29,7 @@ train: $(VENV)/.has-examples
 test: lint docs
 	$(RUN) -m pytest -q -n $(JOBS) -m "not slow"
 
+test-all: export JAX_DISABLE_MOST_OPTIMIZATIONS = 0
 test-all: lint docs
 	$(RUN) -m pytest -q -n $(JOBS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+# XLA spends little on the machine code of programs that run once. `make test-all` has all of it.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import hypothesis
 import jax
@@ -19,6 +22,9 @@ import numpy as np
 import pytest
 
 import tests.annotations  # noqa: F401  (the hook below names it)
+
+# Traces leave millions of objects: looking for cycles at each 700 new ones took a twentieth.
+gc.set_threshold(20_000)
 
 # Stays in force: parts of the package load on first use, and their annotations count too.
 jaxtyping.install_import_hook("pax", "tests.annotations.checked")

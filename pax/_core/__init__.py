@@ -2,6 +2,10 @@
 
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
 from pax._core import arguments as arguments
+from pax._core.arrays import as_array as as_array
+from pax._core.arrays import as_floating as as_floating
+from pax._core.arrays import as_wide as as_wide
+from pax._core.arrays import check_floating as check_floating
 from pax._core.calls import note_part as note_part
 from pax._core.calls import scoped as scoped
 from pax._core.compare import all_differences as all_differences

@@ -131,6 +131,22 @@ def padding(
     )
 
 
+#: What may stand in the padding, after PyTorch.
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def padding_mode(layer: str, mode: Any, padding: Any) -> str:
+    """Returns what stands in the padding; raises if it would break a causal one."""
+    one_of(layer, "padding_mode", mode, PADDING_MODES)
+    if padding == "CAUSAL" and mode in ("reflect", "circular"):
+        raise ArgumentError(
+            f"{layer} got padding='CAUSAL' and padding_mode={mode!r}, which pads with entries that "
+            "come later.",
+            "write padding_mode='zeros' or 'replicate'.",
+        )
+    return mode
+
+
 def _is_pair(value: Any) -> bool:
     return (
         isinstance(value, Sequence) and len(value) == 2 and all(is_int(x) and x >= 0 for x in value)

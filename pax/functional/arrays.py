@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pax._core import DtypeError
-
-_NUMBERS = (np.ndarray, np.generic, bool, int, float, complex)
-
-
-def as_array(function: str, argument: str, value: object) -> Array:
-    """Returns `value` as a JAX array; what is neither an array nor a number is refused."""
-    if isinstance(value, jax.Array):
-        return value
-    if not isinstance(value, _NUMBERS):
-        raise DtypeError(
-            f"{function} got {argument} of type {type(value).__name__}; expected an array.",
-            f"pass an array, e.g. jnp.asarray({argument}).",
-        )
-    return jnp.asarray(value)
-
-
-def as_floating(function: str, argument: str, value: object) -> Array:
-    """Returns `value` as a JAX array of a floating dtype."""
-    array = as_array(function, argument, value)
-    check_floating(function, argument, array.dtype)
-    return array
-
-
-def check_floating(function: str, argument: str, dtype: np.dtype) -> None:
-    """Raises unless `dtype`, that of the argument, is floating."""
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise DtypeError(
-            f"{function} got {argument} of dtype {dtype}; expected a floating dtype.",
-            f"convert it first, e.g. {argument}.astype(jnp.float32).",
-        )
+from pax._core import as_array as as_array
+from pax._core import as_floating as as_floating
+from pax._core import check_floating as check_floating
 
 
 def promote(*arrays: Array) -> tuple[Array, ...]:

@@ -8,9 +8,10 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from pax._core import arguments
 from pax.functional.convolution_kernels import convolve
 from pax.functional.layouts import add_bias, operands, spatial_axes
-from pax.functional.padding import check_mode, extended
+from pax.functional.padding import extended
 from pax.functional.windows import Padding, check_fit, check_padding, pad_pairs, per_axis
 
 
@@ -65,7 +66,7 @@ def conv(
     stride = per_axis("conv", "stride", stride, count)
     rate = per_axis("conv", "rate", rate, count)
     padding = check_padding("conv", padding, count, may_be_causal=True)
-    check_mode("conv", padding_mode, padding)
+    arguments.padding_mode("conv", padding_mode, padding)
     windows = [(k - 1) * r + 1 for k, r in zip(weight.shape, rate, strict=False)]
     pairs = pad_pairs(padding, sizes, windows, stride)
     check_fit("conv", x.shape, sizes, windows, pairs)

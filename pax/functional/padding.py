@@ -9,26 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pax._core import ArgumentError, ShapeError
+from pax._core import ShapeError
 from pax.functional.windows import Pairs
 
-#: The name of each mode, after PyTorch, and the name that `jnp.pad` has for it.
-MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-
-
-def check_mode(function: str, mode: str, padding: str | Pairs) -> None:
-    """Raises unless the mode is one of `MODES`, and goes together with the padding."""
-    if mode not in MODES:
-        raise ArgumentError(
-            f"{function} got padding_mode={mode!r}; expected one of {', '.join(map(repr, MODES))}.",
-            "write padding_mode='zeros'.",
-        )
-    if padding == "CAUSAL" and mode in ("reflect", "circular"):
-        raise ArgumentError(
-            f"{function} got padding='CAUSAL' and padding_mode={mode!r}, which pads with entries "
-            "that come later.",
-            "write padding_mode='zeros' or 'replicate'.",
-        )
+#: The name that `jnp.pad` has for each mode.
+_NAMES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def extended(function: str, x: Array, axes: Sequence[int], pairs: Pairs, mode: str) -> Array:
@@ -45,7 +30,7 @@ def extended(function: str, x: Array, axes: Sequence[int], pairs: Pairs, mode: s
     padding = [(0, 0)] * x.ndim
     for axis, pair in zip(axes, pairs, strict=True):
         padding[axis] = pair
-    return _pad(x, tuple(padding), MODES[mode])
+    return _pad(x, tuple(padding), _NAMES[mode])
 
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)  # one dispatch where called eagerly

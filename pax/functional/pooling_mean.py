@@ -80,7 +80,8 @@ def lp_pool(
     """Takes the p-norm over sliding windows.
 
     y[o] = (sum of |value[o * strides + k]|^p)^(1/p) over the offsets k of the window. The gradient
-    where all of a window is zero is zero. The sums are made in float32 at least.
+    where all of a window is zero is zero. The sums are made in float32 at least;
+    for p above 2 the size of the numbers does not matter.
 
     Args:
         value: input, shape [B, ...], floating.
@@ -132,11 +133,39 @@ def _avg_pool(value: Array, windows: Windows, count_include_pad: bool) -> Array:
 
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
 def _lp_pool(value: Array, p: float, windows: Windows) -> Array:
+    if p > 2:
+        return _norms(value.astype(accumulation_dtype(value)), p, windows).astype(value.dtype)
     powers = jnp.abs(value.astype(accumulation_dtype(value))) ** p
     sums = _sums(powers, windows)
     # the root has an infinite slope at zero
     roots = jnp.where(sums == 0, 1, sums) ** (1 / p)
     return jnp.where(sums == 0, 0, roots).astype(value.dtype)
+
+
+def _norms(value: Array, p: float, windows: Windows) -> Array:
+    """Returns the norm of each window, axis by axis: the norm of norms is that of all.
+
+    A high power of what is not near 1 overflows or vanishes; so each window is divided by its
+    largest entry first. The result does not depend on that number, so no gradient goes through it.
+    """
+    value = jnp.pad(jnp.abs(value), windows.pairs)
+    for axis, (window, step) in enumerate(zip(windows.shape, windows.strides, strict=True)):
+        if window == 1:
+            (value,) = entries(value, axis, window, step)
+            continue
+        if window == step:
+            count = value.shape[axis] // window
+            value = lax.slice_in_dim(value, 0, count * window, axis=axis)
+            parts = value.reshape(*value.shape[:axis], count, window, *value.shape[axis + 1 :])
+        else:
+            parts = jnp.stack(list(entries(value, axis, window, step)), axis + 1)
+        largest = lax.stop_gradient(parts.max(axis + 1, keepdims=True))
+        scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+        sums = jnp.sum((parts / scale) ** p, axis + 1, keepdims=True)
+        # the root has an infinite slope at zero
+        roots = jnp.where(sums == 0, 0, scale * jnp.where(sums == 0, 1, sums) ** (1 / p))
+        value = roots.squeeze(axis + 1)
+    return value
 
 
 def _sums(value: Array, windows: Windows) -> Array:

@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from pax._core import ShapeError, arguments
+from pax._core import ShapeError, arguments, as_wide
 from pax.losses import inputs
 from pax.losses.reduction import reduced, without_ignored
 
@@ -96,7 +96,7 @@ def _pairs(
 ) -> tuple[Array, Array, Array, Array | None]:
     """Returns the checked arguments as arrays of one dtype."""
     inputs.check_reduction(loss, reduction)
-    a, b = inputs.floating(loss, "first", first), inputs.floating(loss, "second", second)
+    a, b = as_wide(loss, "first", first), as_wide(loss, "second", second)
     if a.ndim != 2 or a.shape != b.shape:
         raise ShapeError(
             f"{loss} got arrays of shapes {a.shape} and {b.shape}; expected two of one shape "

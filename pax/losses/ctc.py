@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from pax._core import ArgumentError, DtypeError, ShapeError, arguments
+from pax._core import ArgumentError, DtypeError, ShapeError, arguments, as_array
 from pax.losses import inputs
 from pax.losses.reduction import reduced
 
@@ -90,7 +90,7 @@ def _logits_with_blank(value: object, blank_id: int) -> Array:
 
 
 def _integers(argument: str, value: object, batch: int, ndim: int) -> Array:
-    array = inputs.as_array("ctc_loss", argument, value)
+    array = as_array("ctc_loss", argument, value)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise DtypeError(
             f"ctc_loss got {argument} of dtype {array.dtype}; expected integers.",

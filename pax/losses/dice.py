@@ -37,7 +37,8 @@ def dice_loss(
         logits: shape [B, ..., K]: examples, places, classes.
         labels: integers of shape [B, ...], or probabilities of shape [B, ..., K].
         smooth: s, 0 or more; it keeps small sets from deciding the loss.
-        class_weights: shape [K], for a weighted mean over the classes: 0 leaves out a background.
+        class_weights: shape [K], for a weighted mean over the classes: 0 leaves out a background;
+            where all are 0 the loss is 0.
         ignore_index: a label, any integer, that marks places which do not count.
         weights: shape [B], numbers or a mask; how much an example counts.
         reduction: "mean", "sum", or "none" for the loss of each example.
@@ -100,7 +101,10 @@ def _dice(
     is_nowhere = both < 1e-12  # a class that is ruled out, or as good as; its square is not 0 yet
     dice = jnp.where(is_nowhere, 1, common) / jnp.where(is_nowhere, 1, both)
     if by_class is None:
-        mean = jnp.mean(dice, axis=-1)
+        loss = 1 - jnp.mean(dice, axis=-1)
     else:
-        mean = jnp.sum(by_class[None] * dice, axis=-1) / jnp.sum(by_class)
-    return reduced(jnp.where(is_known, 1 - mean, jnp.nan), counts, reduction)
+        no_class_counts = jnp.all(by_class == 0)
+        total = jnp.where(no_class_counts, 1, jnp.sum(by_class))
+        mean = jnp.sum(by_class[None] * dice, axis=-1) / total
+        loss = jnp.where(no_class_counts, 0, 1 - mean)
+    return reduced(jnp.where(is_known, loss, jnp.nan), counts, reduction)

@@ -4,40 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from pax._core import ArgumentError, DtypeError, ShapeError, arguments
+from pax._core import ArgumentError, DtypeError, ShapeError, arguments, as_array, as_wide
 
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def as_array(loss: str, name: str, value: Any) -> Array:
-    """Returns an argument as an array; what is neither an array nor a number is refused."""
-    if not isinstance(value, (jax.Array, np.ndarray, np.generic, bool, int, float)):
-        raise DtypeError(
-            f"{loss} got {name} of type {type(value).__name__}; expected an array.",
-            f"pass an array, e.g. jnp.asarray({name}).",
-        )
-    return jnp.asarray(value)
-
-
-def floating(loss: str, name: str, value: Any) -> Array:
-    """Returns an argument as floating numbers, in float32 at least: losses are never in half."""
-    array = as_array(loss, name, value)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise DtypeError(
-            f"{loss} got {name} of dtype {array.dtype}; expected a floating dtype.",
-            f"convert it first, e.g. {name}.astype(jnp.float32).",
-        )
-    return array if array.dtype == np.float64 else array.astype(np.float32)
-
-
 def logits_of_classes(loss: str, value: Any, min_ndim: int = 1) -> Array:
     """Returns logits [..., K] as floating numbers."""
-    logits = floating(loss, "logits", value)
+    logits = as_wide(loss, "logits", value)
     if logits.ndim < min_ndim:
         shape = "[..., K]" if min_ndim == 1 else "[B, ..., K]"
         raise ShapeError(

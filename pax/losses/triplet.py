@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from pax._core import ShapeError, arguments
+from pax._core import ShapeError, arguments, as_wide
 from pax.losses import inputs
 from pax.losses.reduction import reduced, without_ignored
 
@@ -50,7 +50,7 @@ def batch_hard_triplet_loss(
     """
     name = "batch_hard_triplet_loss"
     inputs.check_reduction(name, reduction)
-    z = inputs.floating(name, "embeddings", embeddings)
+    z = as_wide(name, "embeddings", embeddings)
     if z.ndim != 2:
         raise ShapeError(
             f"{name} got embeddings of shape {z.shape}; expected [B, D].",

@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from pax._core import ArgumentError, arguments, is_tracing
+from pax._core import ArgumentError, arguments, as_wide, is_tracing
 from pax.metrics import inputs, sums
 from pax.metrics.metric import Metric
 
@@ -61,7 +61,7 @@ class AUC(Metric):
             DtypeError: if scores are not floating, or labels no integers.
             ShapeError: if the shapes do not fit together.
         """
-        x = inputs.floating("AUC", "scores", scores)
+        x = as_wide("AUC", "scores", scores)
         y = inputs.labels_for("AUC", labels, x.shape)
         w = inputs.weights_for("AUC", weights, y.shape)
         is_wrong = inputs.are_wrong("AUC", "labels", y, 2, w)

@@ -10,33 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pax._core import ArgumentError, DtypeError, ShapeError, is_tracing
-
-
-def as_array(metric: str, name: str, value: Any) -> Array:
-    """Returns an argument as an array; what is neither an array nor a number is refused."""
-    if not isinstance(value, (jax.Array, np.ndarray, np.generic, bool, int, float)):
-        raise DtypeError(
-            f"{metric} got {name} of type {type(value).__name__}; expected an array.",
-            f"pass an array, e.g. jnp.asarray({name}).",
-        )
-    return jnp.asarray(value)
-
-
-def floating(metric: str, name: str, value: Any) -> Array:
-    """Returns an argument as floating numbers, in float32 at least."""
-    array = as_array(metric, name, value)
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise DtypeError(
-            f"{metric} got {name} of dtype {array.dtype}; expected a floating dtype.",
-            f"convert it first, e.g. {name}.astype(jnp.float32).",
-        )
-    return array if array.dtype == np.float64 else array.astype(jnp.float32)
+from pax._core import ArgumentError, DtypeError, ShapeError, as_array, as_wide, is_tracing
 
 
 def scores_of_classes(metric: str, value: Any) -> Array:
     """Returns scores [..., K], logits or probabilities."""
-    scores = floating(metric, "logits", value)
+    scores = as_wide(metric, "logits", value)
     if scores.ndim == 0 or scores.shape[-1] < 2:
         raise ShapeError(
             f"{metric} got logits of shape {scores.shape}; expected (..., K), two classes or more.",

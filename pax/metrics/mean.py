@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from pax._core import ShapeError
+from pax._core import ShapeError, as_wide
 from pax.losses import cross_entropy
 from pax.metrics import inputs
 from pax.metrics.weighted_mean import WeightedMean
@@ -36,7 +36,7 @@ class Mean(WeightedMean):
             ShapeError: if weights have another shape.
         """
         name = type(self).__name__
-        x = inputs.floating(name, "values", values)
+        x = as_wide(name, "values", values)
         return self._add_values(x, inputs.weights_for(name, weights, x.shape))
 
 
@@ -130,8 +130,8 @@ class Perplexity(WeightedMean):
 
 def predictions_and_targets(name: str, predictions: Any, targets: Any) -> tuple[Array, Array]:
     """Returns two floating arrays of one shape and dtype."""
-    x = inputs.floating(name, "predictions", predictions)
-    y = inputs.floating(name, "targets", targets)
+    x = as_wide(name, "predictions", predictions)
+    y = as_wide(name, "targets", targets)
     if x.shape != y.shape:
         raise ShapeError(
             f"{name} got predictions of shape {x.shape} and targets of shape {y.shape}; expected "

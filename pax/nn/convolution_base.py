@@ -85,7 +85,7 @@ class Convolution(ParameterModule):
         self.stride = arguments.size_tuple(layer, "stride", stride, n)
         self.rate = arguments.size_tuple(layer, "rate", rate, n)
         self.padding = checked_padding(layer, padding, n, self._may_be_causal)
-        self.padding_mode = _checked_mode(layer, padding_mode, self.padding)
+        self.padding_mode = arguments.padding_mode(layer, padding_mode, self.padding)
         self.with_bias = with_bias
         self.data_format = data_format
         self.feature_group_count = feature_group_count
@@ -185,19 +185,6 @@ def checked_padding(
     """Returns the padding of a convolution over `n` axes as a name or pairs."""
     names = ("SAME", "VALID", "CAUSAL") if n == 1 and may_be_causal else ("SAME", "VALID")
     return arguments.padding(layer, padding, n, names)
-
-
-def _checked_mode(layer: str, mode: Any, padding: Any) -> str:
-    """Returns what stands in the padding; raises if it would break a causal one."""
-    modes = ("zeros", "reflect", "replicate", "circular")
-    arguments.one_of(layer, "padding_mode", mode, modes)
-    if padding == "CAUSAL" and mode in ("reflect", "circular"):
-        raise ArgumentError(
-            f"{layer} got padding='CAUSAL' and padding_mode={mode!r}, which pads with entries that "
-            "come later.",
-            "write padding_mode='zeros' or 'replicate'.",
-        )
-    return mode
 
 
 def _own_mask(layer: str, mask: Any, shape: tuple[int, ...]) -> Array:

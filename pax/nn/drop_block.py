@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import jax
 from jaxtyping import Array, ArrayLike, Float, Key, UInt32
 
 import pax.functional as F
 from pax._core import StateModule, arguments, next_rng_key
-from pax.nn import given
+from pax.nn import given, keys
 
 
 class DropBlock(StateModule):
@@ -66,9 +65,9 @@ class DropBlock(StateModule):
             PurityError: in training mode outside `pax.pure`.
         """
         x = given.floating(self, x)
-        if not self.training or self.dropout_rate == 0:
+        key = keys.while_training(self, self.dropout_rate)
+        if key is None:
             return x
-        self.rng_key, key = jax.random.split(self.rng_key)
         return F.drop_block(
             key, self.dropout_rate, self.block_size, x, data_format=self.data_format
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import jax
 from jaxtyping import Array, ArrayLike, Float, Key, UInt32
 
 import pax.functional as F
 from pax._core import StateModule, arguments, next_rng_key
-from pax.nn import given
+from pax.nn import given, keys
 
 
 class Dropout(StateModule):
@@ -50,10 +49,8 @@ class Dropout(StateModule):
             PurityError: in training mode outside `pax.pure`.
         """
         x = given.floating(self, x)
-        if not self.training or self.dropout_rate == 0:
-            return x
-        self.rng_key, key = jax.random.split(self.rng_key)
-        return F.dropout(key, self.dropout_rate, x)
+        key = keys.while_training(self, self.dropout_rate)
+        return x if key is None else F.dropout(key, self.dropout_rate, x)
 
     def __repr__(self) -> str:
         return self._repr({"dropout_rate": self.dropout_rate})
@@ -100,10 +97,8 @@ class DropPath(StateModule):
             PurityError: in training mode outside `pax.pure`.
         """
         x = given.floating(self, x)
-        if not self.training or self.dropout_rate == 0:
-            return x
-        self.rng_key, key = jax.random.split(self.rng_key)
-        return F.drop_path(key, self.dropout_rate, x)
+        key = keys.while_training(self, self.dropout_rate)
+        return x if key is None else F.drop_path(key, self.dropout_rate, x)
 
     def __repr__(self) -> str:
         return self._repr({"dropout_rate": self.dropout_rate})
@@ -156,9 +151,9 @@ class SpatialDropout(StateModule):
             PurityError: in training mode outside `pax.pure`.
         """
         x = given.floating(self, x)
-        if not self.training or self.dropout_rate == 0:
+        key = keys.while_training(self, self.dropout_rate)
+        if key is None:
             return x
-        self.rng_key, key = jax.random.split(self.rng_key)
         return F.spatial_dropout(key, self.dropout_rate, x, data_format=self.data_format)
 
     def __repr__(self) -> str:
@@ -205,10 +200,8 @@ class AlphaDropout(StateModule):
             PurityError: in training mode outside `pax.pure`.
         """
         x = given.floating(self, x)
-        if not self.training or self.dropout_rate == 0:
-            return x
-        self.rng_key, key = jax.random.split(self.rng_key)
-        return F.alpha_dropout(key, self.dropout_rate, x)
+        key = keys.while_training(self, self.dropout_rate)
+        return x if key is None else F.alpha_dropout(key, self.dropout_rate, x)
 
     def __repr__(self) -> str:
         return self._repr({"dropout_rate": self.dropout_rate})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+from jaxtyping import Array
 
 from pax._core import key_or_next
 
@@ -24,3 +25,14 @@ def for_weight_and_bias(rng_key: Any, b_init: Any) -> tuple[Any, Any]:
 def for_parts(rng_key: Any, n: int) -> list[Any]:
     """Returns `n` keys for layers inside a layer; each draws the next one itself if None."""
     return [None] * n if rng_key is None else list(jax.random.split(key_or_next(rng_key), n))
+
+
+def while_training(module: Any, strength: float) -> Array | None:
+    """Returns a fresh key and leaves another as `module.rng_key`; None if nothing is to be drawn.
+
+    That is in evaluation mode, and where what the key is for has no strength.
+    """
+    if not module.training or strength == 0:
+        return None
+    module.rng_key, key = jax.random.split(module.rng_key)
+    return key

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import jax
 from jaxtyping import Array, ArrayLike, Float, Key, UInt32
 
 import pax.functional as F
 from pax._core import ArgumentError, StateModule, arguments, next_rng_key
-from pax.nn import given
+from pax.nn import given, keys
 
 
 class GaussianNoise(StateModule):
@@ -50,10 +49,8 @@ class GaussianNoise(StateModule):
             PurityError: in training mode outside `pax.pure`.
         """
         x = given.floating(self, x)
-        if not self.training or self.stddev == 0:
-            return x
-        self.rng_key, key = jax.random.split(self.rng_key)
-        return F.gaussian_noise(key, self.stddev, x)
+        key = keys.while_training(self, self.stddev)
+        return x if key is None else F.gaussian_noise(key, self.stddev, x)
 
     def __repr__(self) -> str:
         return self._repr({"stddev": self.stddev})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from pax.testing.calls import weighted_sum as weighted_sum
 from pax.testing.close import check_close
 from pax.testing.close import is_floating as is_floating
 from pax.testing.close import paths as paths
+from tests.optimization import USUAL, optimization
 
 #: Draws the arguments of one call: `draw(generator, dtype, batch_size) -> (x, ...)`.
 Draw = Callable[[np.random.Generator, Any, int], tuple[Any, ...]]
@@ -127,17 +127,6 @@ def built(case: Case) -> Any:
         return case.make(key(0))
 
 
-@contextlib.contextmanager
-def optimization(on: bool) -> Iterator[None]:
-    """Sets whether XLA optimizes what is compiled in this block."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", not on)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
-
-
 @functools.cache
 def subject(case: Case) -> Any:
     """Returns the module of a row as `pax.testing` takes it: one that is called."""
@@ -158,10 +147,10 @@ class _Called(pax.Module):
 
 @functools.cache
 def compiled(case: Case) -> Any:
-    """Returns `case.apply` compiled as a user's: what everything else is compared with."""
+    """Returns `case.apply` compiled as usual: what everything else is compared with."""
     # `run` is what the checks of `pax.testing` call: one compilation for them and for the others
     call = run if case.call is call_itself else jax.jit(case.apply)
-    with optimization(True):
+    with optimization(USUAL):
         return call.lower(built(case), *case.inputs()).compile()
 
 

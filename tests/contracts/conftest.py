@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import jax
 import pytest
 
-from tests.contracts.case import optimization
+from tests.optimization import optimization
 
 
 @pytest.fixture(autouse=True)
 def little_optimization() -> Iterator[None]:
-    """Makes XLA spend little on programs that run once; `compiled(case)` has all of it."""
+    """Makes XLA spend little on programs that run once; `compiled(case)` has what is usual."""
     with optimization(False):
         yield
 

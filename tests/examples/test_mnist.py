@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -65,6 +66,7 @@ def test_the_picture_is_one(whole: tuple[str, Path]) -> None:
     assert 600 < height < 2000
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     environment: dict[str, str], whole: tuple[str, Path], tmp_path: Path
 ) -> None:
@@ -88,6 +90,40 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
     assert resumed.splitlines()[: 3 - done] == whole[0].splitlines()[done:3]
     expected = load_file(whole[1] / "mnist.safetensors")
     found = load_file(file)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_an_interrupted_run_goes_on_in_this_process_too(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The quick twin of the test above: few and small images, the signal raised by hand."""
+    draws, train_epoch = np.random.default_rng(7), mnist.train_epoch
+    images = (draws.random((30, 8, 8), np.float32), draws.integers(10, size=30).astype(np.int32))
+    monkeypatch.setattr(mnist, "load_data", lambda name: (images, images))
+    monkeypatch.setattr(mnist, "draw", lambda *arguments: None)
+    arguments = ["--epochs", "2", "--batch-size", "15", "--seed", "5", "--output"]
+    whole = run(mnist, *arguments, str(tmp_path / "whole")).splitlines()
+
+    def one_epoch(optimizer: Any, run: mnist.Run, *rest: Any) -> mnist.Run:
+        if len(run.history):
+            raise KeyboardInterrupt
+        return train_epoch(optimizer, run, *rest)
+
+    with monkeypatch.context() as interrupted, pytest.raises(SystemExit) as stop:
+        interrupted.setattr(mnist, "train_epoch", one_epoch)
+        run(mnist, *arguments, str(tmp_path / "parts"))
+    assert stop.value.code == 130
+    file = tmp_path / "parts" / "mnist.safetensors"
+    assert len(load_file(file)["history"]) == 1
+    resumed = run(mnist, "--resume", "--output", str(file.parent)).splitlines()
+    assert resumed[:3] == [
+        whole[0],
+        f"weights after 1 of 2 epochs: {file}",
+        whole[1],
+    ]  # what the interrupted run printed is read with it
+    expected, found = load_file(tmp_path / "whole" / "mnist.safetensors"), load_file(file)
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array, err_msg=name)

@@ -144,6 +144,40 @@ def test_norms() -> None:
     assert flat(pax.functional.lp_pool(x, 2, 2, 1, "VALID")) == [424.25]
 
 
+@pytest.mark.parametrize("window, stride", [((2, 2), (2, 2)), ((2, 3), (1, 2))])
+def test_norms_of_high_order_neither_overflow_nor_vanish(
+    window: tuple[int, int], stride: tuple[int, int]
+) -> None:
+    """The windows of one array differ by 60 orders of magnitude; float64 by hand holds them all."""
+    generator, p = np.random.default_rng(3), 40
+    x = generator.standard_normal((1, 6, 7, 1))
+    x[0, :, :3], x[0, :, 4:] = x[0, :, :3] * 1e30, x[0, :, 4:] * 1e-30
+    x[0, 4:, 4:] = 0
+    x = x.astype(np.float32)
+    value, pull = jax.vjp(
+        lambda x: pax.functional.lp_pool(x, p, (1, *window, 1), (1, *stride, 1), "VALID"), x
+    )
+    weights = generator.standard_normal(value.shape).astype(np.float32)
+    expected, slopes = np.zeros(value.shape), np.zeros(x.shape)
+    for _, i, j, _ in np.ndindex(value.shape):
+        place = np.s_[0, i * stride[0] :, j * stride[1] :, 0]
+        part = x.astype(np.float64)[place][: window[0], : window[1]]
+        largest = np.abs(part).max()
+        if largest > 0:
+            norm = largest * (np.abs(part / largest) ** p).sum() ** (1 / p)
+            expected[0, i, j, 0] = norm
+            slope = np.sign(part) * np.abs(part / norm) ** (p - 1)
+            slopes[place][: window[0], : window[1]] += slope * weights[0, i, j, 0]
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    np.testing.assert_allclose(pull(weights)[0], slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_norms_of_high_order_where_a_number_is_infinite() -> None:
+    x = jnp.array([jnp.inf, 1.0, jnp.nan, 2.0, -3.0, 0.0]).reshape(1, 6, 1)
+    found = pax.functional.lp_pool(x, 4, 2, 2, "VALID").ravel()
+    np.testing.assert_allclose(found, [np.inf, np.nan, 3.0])
+
+
 def test_any_axis_can_be_pooled() -> None:
     x = normal(4, 3, 5)
     np.testing.assert_array_equal(

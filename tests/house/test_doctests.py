@@ -6,6 +6,7 @@ import ast
 import doctest
 import re
 import textwrap
+from collections.abc import Iterable
 
 import pytest
 
@@ -41,6 +42,18 @@ DOCSTRINGS = docstrings()
 PAGES = pages()
 
 
+def each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Runs a test once for each name; the ready networks, costly to compile, with the slow ones."""
+    slow = pytest.mark.slow
+    return pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(name, marks=slow if name.startswith(("pax/nets/", "docs/nets")) else ())
+            for name in names
+        ],
+    )
+
+
 def run(text: str, names: dict[str, object], file: str, line: int) -> None:
     """Runs the examples of a text in `names`, which keeps what they define."""
     test = PARSER.get_doctest(text, names, file, file, line)
@@ -58,13 +71,13 @@ def test_there_are_examples() -> None:
     assert {"README.md", "docs/index.md"} <= set(PAGES)
 
 
-@pytest.mark.parametrize("name", DOCSTRINGS)
+@each(DOCSTRINGS)
 def test_docstring(name: str, doctest_namespace: dict[str, object]) -> None:
     text, line = DOCSTRINGS[name]
     run(text, dict(doctest_namespace), name.split("::")[0], line)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@each(PAGES)
 def test_page(name: str) -> None:
     """The blocks of a page run one after the other, as a reader would type them."""
     names: dict[str, object] = {"__name__": "__main__"}

@@ -132,6 +132,20 @@ def test_dice_without_smoothing() -> None:
     np.testing.assert_allclose(value, 1 - (4 / 5 + 2 / 3 + 1) / 3, atol=1e-6)
 
 
+def test_dice_over_no_class_is_zero() -> None:
+    logits = jnp.asarray(np.random.default_rng(0).standard_normal((2, 4, 3)), jnp.float32)
+    labels = jnp.array([[0, 1, 2, 1], [2, 2, 0, 7]])  # what is no class stays NaN
+
+    def loss(x: jax.Array, by_class: list[float]) -> jax.Array:
+        by = jnp.array(by_class)
+        return losses.dice_loss(x, labels, class_weights=by, reduction="none")
+
+    np.testing.assert_array_equal(loss(logits, [0.0, 0.0, 0.0]), [0.0, np.nan])
+    gradient = jax.grad(lambda x: loss(x, [0.0, 0.0, 0.0])[0])(logits)
+    np.testing.assert_array_equal(gradient, np.zeros_like(logits))
+    assert np.isinf(loss(logits, [1.0, -1.0, 0.0])[0])  # which are not nothing
+
+
 def test_dice_of_what_is_right_is_zero() -> None:
     labels = jnp.array([[0, 1, 2, 0]])
     found = losses.dice_loss(200.0 * jax.nn.one_hot(labels, 3), labels)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contracts.case import optimization
+from tests.optimization import optimization
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ from jax.sharding import Mesh, PartitionSpec
 import pax
 from pax import metrics
 from pax.metrics import sums
-from tests.contracts.case import optimization, paths
+from tests.contracts.case import paths
 from tests.metrics.samples import SAMPLES, over_some
+from tests.optimization import optimization
 
 N, SIZE = 37, 8
 

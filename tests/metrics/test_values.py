@@ -9,8 +9,8 @@ import pytest
 
 import pax
 from pax import metrics
-from tests.contracts.case import optimization
 from tests.metrics.samples import SAMPLES, over_samples, over_some
+from tests.optimization import optimization
 
 N = 37
 

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 import pax
-from tests.contracts.case import is_floating, optimization, paths
+from tests.contracts.case import is_floating, paths
 from tests.nn.run import called
+from tests.optimization import optimization
 from tests.parity.compare import normal
 
 STEPS, MOMENTUM = 3, 0.9

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import pax
-from tests.contracts.case import optimization, paths
+from tests.contracts.case import paths
 from tests.nn.run import called
+from tests.optimization import optimization
 from tests.parity import torch_resnet
 from tests.parity.compare import normal
 
