@@ -89,7 +89,7 @@ def _masked(plan: Plan, extras: Extras, logits: Array, column: Index) -> Array:
     return logits
 
 
-def _kept(plan: Plan, extras: Extras, weights: Array, row: Index, column: Index) -> Array:
+def _kept(plan: Plan, extras: Extras, row: Index, column: Index, weights: Array) -> Array:
     """Returns the weights of a tile, zero where they are dropped."""
     rate = plan.rule.dropout_rate
     if not rate:
@@ -113,7 +113,7 @@ def _average(
         peak = jnp.maximum(largest, jnp.max(scores, axis=-1, keepdims=True, initial=-jnp.inf))
         weights, decay = jnp.exp(scores - peak), jnp.exp(largest - peak)
         total = total * decay + jnp.sum(weights, axis=-1, keepdims=True)
-        kept = _kept(plan, extras, weights, row, column)
+        kept = _kept(plan, extras, row, column, weights)
         added = sums_of_values(kept.astype(value.dtype), _at(value, column))
         parts = zip(carry, (mixed * decay + added, total, peak), strict=True)
         return tuple(lax.dynamic_update_index_in_dim(x, y, row, 0) for x, y in parts), None
@@ -152,9 +152,10 @@ def _average_jvp(plan: Plan, primals: Any, tangents: Any) -> Any:
 
         scores, slope = jax.jvp(logits, (part.floating(), q, k), (d_part, dq, dk))
         weights = jnp.exp(_masked(plan, part, scores, column) - of_query(log_total))
-        kept = _kept(plan, extras, weights, row, column)
-        moved = sums_of_values(kept * slope, v) + sums_of_values(kept, dv)
-        return moved, jnp.sum(weights * slope, axis=-1, keepdims=True)
+        slope = weights * slope
+        kept = partial(_kept, plan, extras, row, column)
+        moved = sums_of_values(kept(slope), v) + sums_of_values(kept(weights), dv)
+        return moved, jnp.sum(slope, axis=-1, keepdims=True)
 
     def visit(carry: Any, tile: Any) -> Any:
         parts = zip(carry, of_tile(*tile, log_total, slopes), strict=True)
@@ -183,7 +184,7 @@ def _zeros(
     part = extras.map(partial(_part, plan.tiling, 0, 0))
     products = query_key_products(_at(query, 0), _at(key, 0))
     scores = _masked(plan, part, logits_of(plan.rule, part, products), 0)
-    nothing = lax.slice_in_dim(_kept(plan, extras, scores, 0, 0), 0, 0, axis=-1)
+    nothing = lax.slice_in_dim(_kept(plan, extras, 0, 0, scores), 0, 0, axis=-1)
     no_value = lax.slice_in_dim(_at(value, 0), 0, 0, axis=-2)
     mixed = sums_of_values(nothing.astype(value.dtype), no_value)
     total = jnp.sum(nothing, axis=-1, keepdims=True)

@@ -195,7 +195,7 @@ def _in_scores(name: str, array: Shaped, query: Shaped, key: Shaped) -> tuple[in
 
 
 def in_rank(rule: Rule, extras: Extras, query: Array, key: Array, dtype: np.dtype) -> Extras:
-    """Returns the arrays in the rank of the scores, floating ones in the dtype of the scores."""
+    """Returns the arrays in the rank of the scores, small ones in the dtype of the scores."""
     scores = scores_shape(query, key)
     lead = len(scores) - 3
 
@@ -212,7 +212,9 @@ def in_rank(rule: Rule, extras: Extras, query: Array, key: Array, dtype: np.dtyp
     if mask is not None:
         mask = mask.astype(bool).reshape(_in_scores("mask", mask, query, key))
     if bias is not None:
-        bias = bias.astype(dtype).reshape(_in_scores("bias", bias, query, key))
+        bias = bias.reshape(_in_scores("bias", bias, query, key))
+        if 1 in bias.shape[-2:]:  # its gradient is a sum; a larger one stays as small as it is
+            bias = bias.astype(dtype)
     t, s = extras.query_positions, extras.key_positions
     if rule.is_causal or rule.window or extras.alibi_slopes is not None:
         t = jnp.arange(scores[-2], dtype=np.int32) if t is None else t

@@ -26,7 +26,7 @@ def logits_of(rule: Rule, extras: Extras, products: Array) -> Array:
         cap = np.asarray(rule.soft_cap, logits.dtype)
         logits = cap * jnp.tanh(logits / cap)
     if extras.bias is not None:
-        logits = logits + extras.bias
+        logits = logits + extras.bias.astype(logits.dtype)
     if extras.alibi_slopes is not None:
         distance = jnp.abs(extras.query_positions - extras.key_positions).astype(logits.dtype)
         logits = logits - extras.alibi_slopes * distance

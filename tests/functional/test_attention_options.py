@@ -194,3 +194,19 @@ def test_a_query_that_sees_nothing_gives_zeros_and_zero_gradients(
     assert not of_inputs[0][:, 1].any()
     for x in jax.tree.leaves((of_inputs_alone, of_floating_alone)):
         assert not x.any()
+
+
+def test_a_cache_is_not_copied() -> None:
+    cache = jax.ShapeDtypeStruct((B, 1024, 3, 8), jnp.float32)
+    query = jax.ShapeDtypeStruct((B, 1, 9, 8), jnp.float32)
+    places = jax.ShapeDtypeStruct((B, 1024), jnp.int32)
+
+    def attend(query: Any, key: Any, value: Any, places: Any, **options: Any) -> jax.Array:
+        return dot_product_attention(query, key, value, **options, key_positions=places)
+
+    def temporary(*arguments: Any) -> int:
+        compiled = jax.jit(attend).lower(*arguments).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    scores = 4 * B * 9 * 1024
+    assert temporary(query, cache, cache, places) < 3 * scores < 4 * B * 1024 * 3 * 8 * 2
