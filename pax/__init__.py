@@ -130,6 +130,7 @@ from pax.show import RetraceWarning as RetraceWarning
 from pax.show import explain_retrace as explain_retrace
 
 __version__ = "0.1.0"
+from pax.nn import AdditiveAttention as AdditiveAttention
 from pax.nn import Alibi as Alibi
 from pax.nn import BatchApply as BatchApply
 from pax.nn import Bidirectional as Bidirectional

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import pax
-from tests.contracts.draws import arguments, integers, normal, seen
+from tests.contracts.draws import arguments, integers, normal, seen, unbatched
 from tests.contracts.rows import INTEGERS, PRODUCTS, SHARED_ARGUMENT, WEIGHTS, array_function, row
 
 attention = functools.partial(row, "MultiHeadAttention", without=WEIGHTS)
@@ -108,6 +108,25 @@ ATTENTION = [
         without=WEIGHTS | {"rows": "which weights are dropped depends on the place in the batch"},
         **SIZES,
     ),
+    row(
+        "AdditiveAttention",
+        "",
+        (3, 5, 4),
+        arguments(normal(2, 3), normal(4, 5), normal(4, 2), seen(2, 4, batched=True)),
+        "query_projection.weight query_projection.bias key_projection.weight weight",
+        without=WEIGHTS,
+        name="align",
+    ),
+    row(
+        "AdditiveAttention",
+        "no bias",
+        (3, 5, 4),
+        arguments(normal(2, 3), normal(4, 5)),
+        "query_projection.weight key_projection.weight weight",
+        without=WEIGHTS,
+        with_bias=False,
+        slow=True,
+    ),
 ]
 
 PLACES = arguments(integers(20, 3), integers(20, 4))
@@ -127,7 +146,15 @@ POSITIONS = [
         scaling=pax.functional.LinearRotaryScaling(2.0),
         slow=True,
     ),
-    row("Alibi", "", (3,), PLACES, without=NO_FLOATS, name="slopes", slow=True),
+    row(
+        "Alibi",
+        "",
+        (3,),
+        PLACES,
+        without=NO_FLOATS | {"dtype": "the inputs are integers, and the slopes float32"},
+        name="slopes",
+        slow=True,
+    ),
     row(
         "RelativePositionBias",
         "",
@@ -141,6 +168,13 @@ POSITIONS = [
     ),
 ]
 POSITION_FUNCTIONS = [
+    array_function(
+        "functional.additive_attention",
+        "",
+        arguments(normal(2, 3), normal(4, 3), normal(4, 2), unbatched(3)),
+        without=PRODUCTS | SHARED_ARGUMENT,
+        slow=True,
+    ),
     array_function(
         "functional.rotary_embed",
         "",

@@ -3,6 +3,7 @@
 from pax.functional.activations import gelu as gelu
 from pax.functional.activations import glu as glu
 from pax.functional.activations import prelu as prelu
+from pax.functional.additive_attention import additive_attention as additive_attention
 from pax.functional.attention import attention_implementation as attention_implementation
 from pax.functional.attention import dot_product_attention as dot_product_attention
 from pax.functional.attention_choice import AttentionChoice as AttentionChoice

@@ -1,5 +1,6 @@
 """The face of the layers."""
 
+from pax.nn.additive_attention import AdditiveAttention as AdditiveAttention
 from pax.nn.attention import MultiHeadAttention as MultiHeadAttention
 from pax.nn.batch_apply import BatchApply as BatchApply
 from pax.nn.batch_norm import BatchNorm1D as BatchNorm1D

@@ -73,6 +73,7 @@ BAD: dict[str, Callable[[], Any]] = {
     "MultiHeadAttention": lambda: pax.MultiHeadAttention(0, 2, 1.0),
     "RotaryEmbed": lambda: pax.RotaryEmbed(5),
     "Alibi": lambda: pax.Alibi(0),
+    "AdditiveAttention": lambda: pax.AdditiveAttention(0, 2, 3),
     "RelativePositionBias": lambda: pax.RelativePositionBias(32, 8, 4),
     "RNN": lambda: pax.RNN(pax.Linear(2, 3)),
     "Bidirectional": lambda: pax.Bidirectional(pax.GRU(2, 3), None),
