@@ -116,6 +116,7 @@ ATTENTION = [
         "query_projection.weight query_projection.bias key_projection.weight weight",
         without=WEIGHTS,
         name="align",
+        slow=True,
     ),
     row(
         "AdditiveAttention",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import pax
+from tests.contracts.case import optimization
 from tests.functional.messages import message
 from tests.nn.bad import Bad, each
 from tests.nn.run import called
@@ -23,6 +25,13 @@ def random(*shape: int) -> np.ndarray:
 
 
 QUERY, KEY, VALUE = random(B, T, 3), random(B, S, 5), random(B, S, 2)
+
+
+@pytest.fixture(autouse=True)
+def in_haste() -> Iterator[None]:
+    """Compiles quickly what is computed once."""
+    with optimization(False):
+        yield
 
 
 def layer() -> Any:

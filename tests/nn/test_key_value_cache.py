@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import pax
+from tests.contracts.case import optimization
 
 B, H, K, D = 2, 2, 4, 8
 
@@ -22,6 +24,13 @@ def random(*shape: int) -> np.ndarray:
 def made(**options: Any) -> Any:
     """Returns a layer."""
     return pax.MultiHeadAttention(H, K, 1.0, **options).eval()
+
+
+@pytest.fixture(autouse=True)
+def in_haste() -> Iterator[None]:
+    """Compiles quickly what is computed once."""
+    with optimization(False):
+        yield
 
 
 @jax.jit
@@ -113,7 +122,7 @@ def test_edge_shapes() -> None:
     np.testing.assert_array_equal(cache.length, [0, 0])
 
 
-@pytest.mark.parametrize("window", [None, 32])
+@pytest.mark.parametrize("window", [None, pytest.param(32, marks=pytest.mark.slow)])
 def test_steps_write_in_place_and_compile_once(window: int | None) -> None:
     attention, traces = made(window=window), []
 
@@ -124,7 +133,8 @@ def test_steps_write_in_place_and_compile_once(window: int | None) -> None:
     compiled_step = jax.jit(run, donate_argnums=2)
     cache, x = attention.make_cache(B, 4096 if window is None else 64), random(B, 1, D)
     size = sum(a.nbytes for a in cache)
-    memory = compiled_step.lower(attention, x, cache).compile().memory_analysis()
+    with optimization(True):
+        memory = compiled_step.lower(attention, x, cache).compile().memory_analysis()
     assert memory.alias_size_in_bytes >= size
     assert memory.temp_size_in_bytes < size / 4
     for _ in range(5):
@@ -145,7 +155,11 @@ def cross(attention: Any, query: Any, key: Any, mask: Any) -> Any:
     return whole, jnp.concatenate(steps, axis=1), source
 
 
-@pytest.mark.parametrize("options", [{}, {"position": pax.Alibi(H), "window": 3}], ids=repr)
+@pytest.mark.parametrize(
+    "options",
+    [{"position": pax.Alibi(H), "window": 3}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=repr,
+)
 def test_a_source_is_read_as_in_one_call(options: Any) -> None:
     attention = made(key_dim=5, num_kv_heads=1, value_size=3, **options)
     mask = np.array([[1, 1, 0, 1], [0, 0, 0, 0]])  # the second row sees nothing

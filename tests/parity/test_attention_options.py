@@ -40,7 +40,7 @@ MASKS: dict[str, tuple[dict[str, Any], torch.Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("name", ["mask", pytest.param("bias", marks=pytest.mark.slow)])
 def test_widths_of_torch_and_its_masks(name: str) -> None:
     ours, theirs = MASKS[name]
     assert_like_torch(
@@ -51,6 +51,7 @@ def test_widths_of_torch_and_its_masks(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_groups_of_flax() -> None:
     heads, groups, width, inner = 4, 2, 6, 8
 
@@ -143,6 +144,7 @@ def test_a_decoder_of_torch(convention: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_additive_attention() -> None:
     def theirs(p: dict[str, torch.Tensor], query: Any, key: Any, value: Any) -> torch.Tensor:
         q = query @ p["query_projection.weight"] + p["query_projection.bias"]
