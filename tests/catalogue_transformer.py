@@ -26,7 +26,7 @@ def expert(rng_key: Any) -> pax.Module:
 
 EXPERTS = "router.weight experts.stacked.weight experts.stacked.bias"
 mixture = functools.partial(row, "MixtureOfExperts", without=WEIGHTS)
-patches = functools.partial(row, "PatchEmbed", without=WEIGHTS)
+patches = functools.partial(row, "PatchEmbed", slow=True, without=WEIGHTS)
 
 MIXTURES = [
     mixture(
@@ -75,7 +75,6 @@ PATCHES = [
         (2, 3, 2),
         normal(2, 4, 2),
         "projection.weight projection.bias",
-        slow=True,
         name="patches",
         **INITS,
     ),
@@ -84,7 +83,6 @@ PATCHES = [
         (2, 3, 2),
         normal(2, 4, 2),
         "projection.weight",
-        slow=True,
         with_bias=False,
         data_format="NCHW",
     ),
@@ -124,7 +122,9 @@ def block(key: Any, **options: Any) -> Any:
 
 
 BLOCKS = [
-    Case("TransformerBlock", "", block, normal(5, 4), ATTENTION + DENSE, without=WEIGHTS),
+    Case(
+        "TransformerBlock", "", block, normal(5, 4), ATTENTION + DENSE, without=WEIGHTS, slow=True
+    ),
     Case(
         "TransformerBlock",
         "cross-attention, dropout",

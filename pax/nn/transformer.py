@@ -134,12 +134,11 @@ class TransformerDecoder(Module):
     Raises:
         ArgumentError: if an argument cannot be right; it is named.
     Example:
-        >>> decoder = pax.TransformerDecoder(8, num_heads=2, num_layers=3, source_dim=6)
-        >>> x, source = jnp.ones((2, 5, 8)), jnp.ones((2, 7, 6))
-        >>> y = decoder(x, source)
-        >>> cache = decoder.make_cache(2, max_length=5, source=source)
-        >>> first, cache = decoder.decode(x[:, :3], cache)
-        >>> bool(jnp.allclose(first, y[:, :3], atol=1e-5))
+        >>> decoder = pax.TransformerDecoder(8, num_heads=2, num_layers=1)
+        >>> x = jax.random.normal(jax.random.key(0), (2, 5, 8))
+        >>> first, cache = decoder.decode(x[:, :3], decoder.make_cache(2, max_length=5))
+        >>> last, cache = decoder.decode(x[:, 3:], cache)
+        >>> bool(jnp.allclose(last, decoder(x)[:, 3:], atol=1e-5))
         True
     Source: Vaswani et al., "Attention is all you need", 2017 (arXiv 1706.03762).
     """

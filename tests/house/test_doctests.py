@@ -43,14 +43,12 @@ PAGES = pages()
 
 
 def each(names: Iterable[str]) -> pytest.MarkDecorator:
-    """Runs a test once for each name; the ready networks, costly to compile, with the slow ones."""
+    """Runs a test once for each name; whole networks, costly to compile, with the slow ones."""
+    costly = ("pax/nets/", "docs/nets", "docs/layers/transformer")
     slow = pytest.mark.slow
     return pytest.mark.parametrize(
         "name",
-        [
-            pytest.param(name, marks=slow if name.startswith(("pax/nets/", "docs/nets")) else ())
-            for name in names
-        ],
+        [pytest.param(name, marks=slow if name.startswith(costly) else ()) for name in names],
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 import pax
 from tests.nn.bad import Bad, each
@@ -29,6 +30,7 @@ def test_the_published_size() -> None:
     assert count(parameters) - count(head) == 109_482_240
 
 
+@pytest.mark.slow
 def test_padding_is_not_seen() -> None:
     net, mask = bert(), TOKENS != 0
     x, pooled = net(TOKENS, None, mask)
@@ -39,6 +41,7 @@ def test_padding_is_not_seen() -> None:
     assert np.abs(net(other)[1] - again)[1].max() > 1e-6
 
 
+@pytest.mark.slow
 def test_segments_are_told_apart() -> None:
     net = bert()
     x, _ = net(TOKENS)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 import pax
 from tests.nn.bad import Bad, each
@@ -19,6 +20,7 @@ def test_the_published_size() -> None:
     assert sum(x.size for x in jax.tree.leaves(net.parameters())) == 86_567_656
 
 
+@pytest.mark.slow
 def test_scores_of_a_new_network_are_zero() -> None:
     images = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
     np.testing.assert_array_equal(pax.nets.ViT(3, 5, **SIZES)(images), np.zeros((2, 5)))

@@ -12,7 +12,8 @@ import pytest
 import pax
 from tests.nn.bad import Bad, each
 
-DISPATCH = pytest.mark.parametrize("dispatch", ["sorted", "dense"])
+SLOW = pytest.mark.slow
+DISPATCH = pytest.mark.parametrize("dispatch", ["sorted", pytest.param("dense", marks=SLOW)])
 #: What an expert multiplies by.
 FACTORS = jnp.array([1.0, 10.0, 100.0])
 
@@ -61,21 +62,20 @@ def test_the_loss_is_one_where_the_work_is_equal_and_more_elsewhere() -> None:
     np.testing.assert_allclose(layer.balance_loss, 3 * softmax(3.0, 0.0, 0.0)[0], rtol=1e-6)
 
 
-def test_the_loss_reaches_the_router_and_is_kept_by_each_layer_of_a_stack() -> None:
+@pytest.mark.parametrize("remat", [None, pytest.param(True, marks=SLOW)])
+def test_the_loss_reaches_the_router_and_is_kept_by_each_layer_of_a_stack(remat: Any) -> None:
     x = jax.random.normal(jax.random.key(0), (2, 5, 3))
 
     def loss(net: Any) -> Any:
         net, _ = pax.purecall(net, x)
         return net.stacked.module.balance_loss.sum(), net
 
-    for remat in (None, True):
-        net = pax.Stack(lambda: pax.Residual(mixture()), 2, remat)
-        gradient, new = jax.jit(pax.grad(loss, has_aux=True))(net)
-        assert new.stacked.module.balance_loss.shape == (2,)
-        of_router, of_experts = jax.tree.leaves(gradient.stacked.module.parameters())
-        assert np.abs(of_router).min(axis=(1, 2)).max() > 1e-4
-        assert (np.abs(of_router).max(axis=(1, 2)) > 1e-3).all()
-        assert not of_experts.any(where=np.arange(2)[:, None, None, None] == 1)  # none after it
+    net = pax.Stack(lambda: pax.Residual(mixture()), 2, remat)
+    gradient, new = jax.jit(pax.grad(loss, has_aux=True))(net)
+    assert new.stacked.module.balance_loss.shape == (2,)
+    of_router, of_experts = jax.tree.leaves(gradient.stacked.module.parameters())
+    assert (np.abs(of_router).max(axis=(1, 2)) > 1e-3).all()
+    assert not of_experts[1].any()  # nothing counts the tokens after the last layer
 
 
 @DISPATCH
@@ -85,6 +85,7 @@ def test_no_tokens(dispatch: str) -> None:
     assert layer.balance_loss == 0
 
 
+@SLOW
 def test_memory_grows_with_the_choices_only() -> None:
     """Of 16 experts a token takes two: in blocks they need no more memory than one of four."""
     x = jax.ShapeDtypeStruct((512, 32), jnp.float32)

@@ -54,10 +54,8 @@ def decoded(net: Any, x: Any, cache: Any) -> Any:
     return np.array(outputs)
 
 
-@pytest.mark.parametrize(
-    ("norm_first", "crosses"),
-    [(True, True), *(pytest.param(*row, marks=SLOW) for row in ((True, False), (False, True)))],
-)
+@SLOW
+@pytest.mark.parametrize(("norm_first", "crosses"), [(True, True), (True, False), (False, True)])
 def test_decoding_equals_the_forward_pass(norm_first: bool, crosses: bool) -> None:
     """Rows of unequal lengths, in pieces of any size."""
     source_dim = 5 if crosses else None
@@ -87,6 +85,7 @@ def test_a_stack_a_list_and_a_call_in_python_decode_alike(make_block: Any) -> No
     np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-5)
 
 
+@SLOW
 def test_decoding_is_one_program_that_writes_into_its_cache() -> None:
     def lowered(num_layers: int) -> Any:
         net = pax.Stack(block, num_layers).eval()
@@ -100,7 +99,8 @@ def test_decoding_is_one_program_that_writes_into_its_cache() -> None:
     assert aliased == sum(leaf.nbytes for leaf in jax.tree.leaves(cache))
 
 
-@pytest.mark.parametrize("norm_first", [True, pytest.param(False, marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("norm_first", [True, False])
 def test_a_block_by_its_parts(norm_first: bool) -> None:
     x, source = normal(B, T, D), normal(B, S, D, seed=1)
     net = block(cross_attention=pax.MultiHeadAttention(2, 4, 1.0), norm_first=norm_first)
@@ -117,6 +117,7 @@ def test_a_block_by_its_parts(norm_first: bool) -> None:
     np.testing.assert_allclose(net(x, source), expected, rtol=1e-5, atol=1e-5)
 
 
+@SLOW
 def test_a_block_sees_what_its_attention_may_see() -> None:
     x = normal(B, T, D)
     changed = x.at[:, -1, 0].add(1.0)
@@ -142,6 +143,7 @@ def test_dropout_drops_what_the_parts_add() -> None:
     np.testing.assert_array_equal(net.eval()(x), again.eval()(x))
 
 
+@SLOW
 def test_no_places_and_no_rows() -> None:
     net = pax.TransformerEncoder(D, 2, 2)
     assert net(jnp.ones((0, 3, D))).shape == (0, 3, D)

@@ -43,7 +43,7 @@ def loop(
     return torch.stack(y), torch.as_tensor(loss)
 
 
-@pytest.mark.parametrize("dispatch", ["sorted", "dense"])
+@pytest.mark.parametrize("dispatch", ["sorted", pytest.param("dense", marks=SLOW)])
 @pytest.mark.parametrize(
     ("k", "normalize", "factor"),
     [

@@ -94,8 +94,9 @@ def block(cross: bool, **rest: Any) -> pax.TransformerBlock:
     )
 
 
-@pytest.mark.parametrize("norm_first", [pytest.param(True, marks=SLOW), False])
-@pytest.mark.parametrize("masked", [pytest.param(False, marks=SLOW), True])
+@SLOW
+@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize("masked", [False, True])
 def test_encoder_layer(norm_first: bool, masked: bool) -> None:
     mask = HELD[:, None, None] & BAND if masked else None
     theirs = {"src_mask": torch.tensor(~BAND), "src_key_padding_mask": torch.tensor(~HELD)}
