@@ -14,7 +14,7 @@ from tests.catalogue_convolution import CONVOLUTIONS
 from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, EMBEDDINGS, INITS, SHAPED
 from tests.catalogue_image import IMAGE_LAYERS
 from tests.catalogue_image_nets import IMAGE_NETS
-from tests.catalogue_linear_recurrence import LINEAR_CELLS
+from tests.catalogue_linear_recurrence import LINEAR_CELLS, LINEAR_NETS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
 from tests.catalogue_regularization import REGULARISERS
@@ -170,6 +170,7 @@ LAYERS = [
     *NETWORKS,
     *NETS,
     *IMAGE_NETS,
+    *LINEAR_NETS,
 ]
 
 

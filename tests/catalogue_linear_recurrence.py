@@ -9,9 +9,10 @@ import jax
 import numpy as np
 
 import pax
+from tests.catalogue_nets import KINKS, WHOLE_BATCH, averages, dense, norms
 from tests.contracts.case import Case, Draw
-from tests.contracts.draws import arguments, normal
-from tests.contracts.rows import PRODUCTS, SHARED_ARGUMENT, WEIGHTS, array_function, row
+from tests.contracts.draws import arguments, integers, normal
+from tests.contracts.rows import INTEGERS, PRODUCTS, SHARED_ARGUMENT, WEIGHTS, array_function, row
 
 
 def between(*axes: int, batched: bool = True) -> Draw:
@@ -110,6 +111,100 @@ LINEAR_FUNCTIONS = [
         SCAN,
         implementation="parallel",
         without=RATES,
+        slow=True,
+    ),
+]
+
+
+IN_MAMBA = (
+    "norm.scale in_projection.weight conv.weight conv.bias selection.weight",
+    "step_projection.weight step_projection.bias log_rate skip out_projection.weight",
+)
+MAMBA = " ".join(f"blocks.stacked.{name}" for name in " ".join(IN_MAMBA).split())
+MAMBA_SIZES: dict[str, Any] = {
+    "state_dim": 2,
+    "expansion": 1,
+    "conv_width": 3,
+    "step_rank": 2,
+    "name": "mamba",
+}
+WAVENET_SIZES: dict[str, Any] = {
+    "channels": 3,
+    "layers_per_stack": 2,
+    "stacks": 1,
+    "kernel_size": 3,
+    "skip_channels": 4,
+}
+CRNN = " ".join(
+    [
+        dense(*(f"convs.{i}" for i in range(7))),
+        norms(*(f"norms.{i}" for i in (4, 5, 6))),
+        dense(*(f"readers.{i}.{way}.cell.fc" for i in (0, 1) for way in ("forward", "backward"))),
+        dense("outputs.0", "outputs.1"),
+    ]
+)
+
+
+def wavenet(*conditions: str) -> str:
+    """Returns the paths of the arrays of two layers; the last has no residual."""
+    layers = [
+        f"{dense('layers.0.conv')} {conditions[0]} {dense('layers.0.residual', 'layers.0.skip')}",
+        f"{dense('layers.1.conv')} {conditions[1]} {dense('layers.1.skip')}",
+    ]
+    return " ".join(["embed.weight", *layers, dense("output1", "output2")])
+
+
+def mamba(key: Any) -> Any:
+    """Builds a Mamba whose vectors are of size 1, so that its gradients are not tiny."""
+    net: Any = pax.nets.Mamba(7, 4, 2, **MAMBA_SIZES, rng_key=key)
+    return net.replace(embed=pax.Embed(7, 4, rng_key=jax.random.split(key)[0]))
+
+
+LINEAR_NETS = [
+    Case(
+        "nets.Mamba",
+        "",
+        mamba,
+        integers(7, 5),
+        f"embed.weight {MAMBA} norm.scale",
+        without=WEIGHTS | INTEGERS,
+        slow=True,
+    ),
+    row(
+        "nets.WaveNet",
+        "",
+        (7,),
+        integers(7, 5),
+        wavenet("", ""),
+        **WAVENET_SIZES,
+        without=WEIGHTS | INTEGERS | KINKS,
+        slow=True,
+    ),
+    row(
+        "nets.WaveNet",
+        "condition",
+        (7,),
+        arguments(integers(7, 5), normal(5, 2)),
+        wavenet("layers.0.condition.weight", "layers.1.condition.weight"),
+        **WAVENET_SIZES,
+        condition_dim=2,
+        name="voice",
+        without=WEIGHTS | KINKS,
+        slow=True,
+    ),
+    row(
+        "nets.CRNN",
+        "",
+        (2, 3),
+        normal(32, 12, 2),
+        CRNN,
+        averages(*(f"norms.{i}" for i in (4, 5, 6))),
+        base_channels=1,
+        hidden_dim=2,
+        data_format="NHWC",
+        name="reader",
+        changes=True,
+        without=WEIGHTS | KINKS | WHOLE_BATCH,
         slow=True,
     ),
 ]

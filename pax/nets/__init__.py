@@ -2,9 +2,11 @@
 
 from pax.nets.bert import BERT as BERT
 from pax.nets.convnext import ConvNeXt as ConvNeXt
+from pax.nets.crnn import CRNN as CRNN
 from pax.nets.dcgan import DCGANDiscriminator as DCGANDiscriminator
 from pax.nets.dcgan import DCGANGenerator as DCGANGenerator
 from pax.nets.efficientnet import EfficientNet as EfficientNet
+from pax.nets.mamba import Mamba as Mamba
 from pax.nets.mlp_mixer import MLPMixer as MLPMixer
 from pax.nets.mobilenet import MobileNetV2 as MobileNetV2
 from pax.nets.resnet import ResNet as ResNet
@@ -20,3 +22,4 @@ from pax.nets.unet import UNet as UNet
 from pax.nets.vector_quantizer import VectorQuantizer as VectorQuantizer
 from pax.nets.vit import ViT as ViT
 from pax.nets.vq_vae import VQVAE as VQVAE
+from pax.nets.wavenet import WaveNet as WaveNet

@@ -1,0 +1,88 @@
+"""Mamba: its first values, and what it refuses."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pax
+from tests.functional.messages import message
+from tests.nn.bad import Bad, each
+
+
+def network() -> pax.nets.Mamba:
+    return pax.nets.Mamba(7, 6, 2, state_dim=3)
+
+
+def test_steps_start_between_a_thousandth_and_a_tenth() -> None:
+    net = pax.nets.Mamba(3, 40, 2)
+    step = jax.nn.softplus(net.blocks.stacked.step_projection.bias)
+    assert 9.9e-4 < step.min() < 2e-3
+    assert 5e-2 < step.max() < 0.101
+    rates = -np.exp(net.blocks.stacked.log_rate)
+    np.testing.assert_allclose(rates[1, :, 5], -np.arange(1, 17), rtol=1e-6)
+
+
+def test_wrong_lengths_in_a_compiled_program_spoil_their_rows_alone() -> None:
+    net = network()
+    run = jax.jit(lambda net, n: net.decode(jnp.ones((2, 3), int), net.make_cache(2, 3), lengths=n))
+    logits, _ = run(net, jnp.array([3, 4]))
+    assert np.isfinite(logits[0]).all()
+    assert np.isnan(logits[1]).all()
+
+
+TOKENS = np.zeros((2, 3), np.int32)
+
+
+@each(
+    Bad(
+        lambda: pax.nets.Mamba(7, 6, 2, conv_width=0),
+        pax.ArgumentError,
+        "Mamba got conv_width=0; expected an integer of at least 1.",
+        "set conv_width to a positive integer.",
+    ),
+    Bad(
+        network,
+        pax.ShapeError,
+        "Mamba(vocab_size=7, dim=6, num_layers=2) got tokens of shape (3,); expected [B, T].",
+        "add the batch axis with x[None].",
+        (TOKENS[0],),
+    ),
+)
+def test_bad_input(bad: Bad, unchecked: None) -> None:
+    bad.check()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kind", "found", "fix"),
+    [
+        (
+            np.array([1, 4]),
+            pax.ArgumentError,
+            "lengths [1, 4] with 3 places; expected 0 to 3.",
+            "count the tokens before the padding.",
+        ),
+        (
+            np.array([1]),
+            pax.ShapeError,
+            "lengths of shape (1,) with a batch of 2; expected (2,).",
+            "give one number for each row of the batch.",
+        ),
+        (
+            np.array([1.0, 2.0]),
+            pax.DtypeError,
+            "lengths of dtype float32; expected integers.",
+            "count the tokens of each row: lengths = mask.sum(axis=1).",
+        ),
+    ],
+)
+def test_bad_lengths(
+    lengths: np.ndarray, kind: type[Exception], found: str, fix: str, unchecked: None
+) -> None:
+    net = network()
+    text = message(kind, lambda: net.decode(TOKENS, net.make_cache(2, 3), lengths=lengths))
+    assert (
+        text == f"Mamba(vocab_size=7, dim=6, num_layers=2) got {found}\n  at: model\n  fix: {fix}"
+    )
