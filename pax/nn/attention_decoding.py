@@ -51,18 +51,10 @@ def decoded(
     key, value = heads.keys_and_values(layer, x, x, part, positions)
     key, value = key.astype(cache.key.dtype), value.astype(cache.value.dtype)
     after = caches.written(cache, key, value, positions, is_token, is_ring)
-    if (
-        window is None or not is_ring or steps <= slots - window + 1
-    ):  # no key that is seen is written over
-        seen = after
-    else:
-        new = jnp.where(is_token, positions, -1)
-        seen = KeyValueCache(
-            jnp.concatenate([cache.key, key.swapaxes(1, 2)], axis=2),
-            jnp.concatenate([cache.value, value.swapaxes(1, 2)], axis=2),
-            jnp.concatenate([cache.positions, new], axis=1),
-            after.length,
-        )
+    seen = after
+    if window is not None and is_ring and steps > slots - window + 1:
+        # the first tokens see some of those that the last ones are written over
+        seen = _joined(cache, key, value, positions, is_token)
     y = heads.attended(
         layer,
         query,
@@ -78,6 +70,20 @@ def decoded(
     if lengths is None and is_ring:
         return y, after
     return jnp.where(is_wrong[..., None], jnp.nan, y), after
+
+
+def _joined(
+    cache: KeyValueCache, key: Array, value: Array, positions: Array, is_token: Array
+) -> KeyValueCache:
+    """Returns a cache with slots of their own for new tokens, after all of its own."""
+    is_there = is_token[:, None, :, None]  # a NaN where there is no token must not be seen
+    key, value = (jnp.where(is_there, x.swapaxes(1, 2), 0) for x in (key, value))
+    return KeyValueCache(
+        jnp.concatenate([cache.key, key], axis=2),
+        jnp.concatenate([cache.value, value], axis=2),
+        jnp.concatenate([cache.positions, jnp.where(is_token, positions, -1)], axis=1),
+        cache.length,
+    )
 
 
 def projected(layer: Any, key: Any, value: Any, mask: Any) -> KeyValueCache:

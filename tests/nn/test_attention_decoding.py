@@ -89,7 +89,7 @@ def check(attention: Any, splits: list[str], with_lengths: bool) -> None:
         cache, read = attention.make_cache(B, T), np.zeros(B, int)
         found = np.full_like(expected, np.nan)
         for counts in SPLITS[split]:
-            tokens = np.full((B, max(counts), D), 1e4, np.float32)  # where there is no token
+            tokens = np.full((B, max(counts), D), np.nan, np.float32)  # where there is none
             for row, (start, n) in enumerate(zip(read, counts, strict=True)):
                 tokens[row, :n] = x[row, start : start + n]
             y, cache = step(attention, tokens, cache, np.array(counts) if with_lengths else None)
