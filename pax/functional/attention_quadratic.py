@@ -16,20 +16,12 @@ from pax.functional.attention_scores import (
 )
 from pax.functional.attention_tiles import Tiling, dropped_of_all
 
-#: Where keys come from a cache (they have positions) and `T x H x G` is at most this, all key heads
-#: are one, and queries hold zeros for those that are not theirs. These products cost less than
-#: what goes without them: a copy of the cache with its heads first.
-FLAT = 256
-
 
 def attend_quadratic(query: Array, key: Array, value: Array, extras: Extras, rule: Rule) -> Array:
     """Attends as `dot_product_attention` says; `extras` are as `in_rank` gives them."""
     dtype = accumulation_dtype(query)
-    queries, heads, groups = *query.shape[-3:-1], key.shape[-2]
-    is_flat = not rule.counts_places and groups > 1 and queries * heads * groups <= FLAT
-    if is_flat:
-        query, key, value = _spread(query, groups), _flat(key), _flat(value)
-    # heads come first once, here, and not in each of the six products of a training step
+    # heads come first once, here, and not in each of the six products of a training step;
+    # of a cache that holds them first, this undoes what made them second, and nothing is copied
     query, key, value = (jnp.swapaxes(x, -2, -3) for x in (query, key, value))
     logits = logits_of(rule, extras, query_key_products(query, key))
     logits = where_seen(rule, extras, logits)
@@ -53,30 +45,4 @@ def attend_quadratic(query: Array, key: Array, value: Array, extras: Extras, rul
         total = total * np.asarray(1 - rule.dropout_rate, dtype)
     # dividing the sum of values, not each weight, saves a pass over [T, S]
     mixed = sums_of_values(weights.astype(value.dtype), value)
-    y = jnp.swapaxes(mixed / total, -2, -3)
-    return (_own_part(y, groups) if is_flat else y).astype(value.dtype)
-
-
-def _flat(x: Array) -> Array:
-    """Returns [..., S, 1, G K] of [..., S, G, K]: all key heads as one."""
-    return x.reshape(*x.shape[:-2], 1, x.shape[-2] * x.shape[-1])
-
-
-def _spread(query: Array, groups: int) -> Array:
-    """Returns [..., T, H, G K] of [..., T, H, K]: zeros but for the key head of each head."""
-    own = _own(query, groups)
-    spread = jnp.where(own, query[..., None, :], jnp.zeros((), query.dtype))
-    return spread.reshape(*query.shape[:-1], groups * query.shape[-1])
-
-
-def _own_part(y: Array, groups: int) -> Array:
-    """Returns [..., T, H, V] of [..., T, H, G V]: the part of the key head of each head."""
-    parts = y.reshape(*y.shape[:-1], groups, y.shape[-1] // groups)
-    return jnp.sum(parts, axis=-2, where=_own(y, groups))
-
-
-def _own(x: Array, groups: int) -> np.ndarray:
-    """Returns whether a head of [..., T, H, K] has a key head: [..., H, G, 1]."""
-    heads = x.shape[-2]
-    own = np.repeat(np.eye(groups, dtype=bool), heads // groups, axis=0)
-    return own.reshape((1,) * (x.ndim - 2) + (heads, groups, 1))
+    return jnp.swapaxes(mixed / total, -2, -3).astype(value.dtype)

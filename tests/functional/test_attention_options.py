@@ -196,13 +196,14 @@ def test_a_query_that_sees_nothing_gives_zeros_and_zero_gradients(
         assert not x.any()
 
 
-def test_a_cache_is_not_copied() -> None:
-    cache = jax.ShapeDtypeStruct((B, 1024, 3, 8), jnp.float32)
+def test_a_cache_with_its_heads_first_is_not_copied() -> None:
+    cache = jax.ShapeDtypeStruct((B, 3, 1024, 8), jnp.float32)
     query = jax.ShapeDtypeStruct((B, 1, 9, 8), jnp.float32)
     places = jax.ShapeDtypeStruct((B, 1024), jnp.int32)
 
-    def attend(query: Any, key: Any, value: Any, places: Any, **options: Any) -> jax.Array:
-        return dot_product_attention(query, key, value, **options, key_positions=places)
+    def attend(query: Any, key: Any, value: Any, places: Any) -> jax.Array:
+        key, value = jnp.swapaxes(key, 1, 2), jnp.swapaxes(value, 1, 2)
+        return dot_product_attention(query, key, value, key_positions=places)
 
     def temporary(*arguments: Any) -> int:
         compiled = jax.jit(attend).lower(*arguments).compile()
