@@ -181,6 +181,7 @@ NOT_LAYERS = """
     experimental.default_mp_policy
     EmptyNode GRUState KeyValueCache LSTMState MGUState VanillaRNNState
     Module ParameterModule StateModule
+    nets.Seq2SeqCache
     assert_structure_equal build_update_fn enable_eval_mode enable_train_mode freeze_parameters grad
     module_and_value next_rng_key parameters_method pure purecall remat scan seed_rng_key
     keep_host_memory stack functional.AttentionChoice functional.attention_implementation

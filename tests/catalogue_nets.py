@@ -11,7 +11,8 @@ import numpy as np
 import pax
 from pax.experimental.graph import GraphModule, InputNode
 from tests.contracts.case import Case
-from tests.contracts.draws import arguments, normal, seen
+from tests.contracts.draws import arguments, integers, normal, seen
+from tests.contracts.rows import INTEGERS, row
 
 PRODUCTS = {"huge": "its products are beyond float16"}
 WEIGHTS = PRODUCTS | {"free construction": "weights are drawn"}
@@ -25,6 +26,8 @@ WHOLE_MASK = {"rows": "the mask of dropped elements is drawn for the whole input
 #: The networks of a fixed size, too large for the contracts: the examples of their docstrings
 #: build them without their arrays, and count their parameters.
 SIZED = [f"nets.ResNet{size}" for size in (18, 34, 50, 101, 152, 200)]
+
+GATES = ("xh_zr_fc", "xh_h_fc")
 
 
 def resnet(key: Any, **options: Any) -> Any:
@@ -48,6 +51,21 @@ def averages(*names: str) -> str:
     """Returns the paths of the averages of batch norms."""
     kept = [f"ema_{of}.{array}" for of in ("mean", "var") for array in ("averages", "debias")]
     return " ".join(f"{name}.{array}" for name in names for array in kept)
+
+
+CELLS = [f"encoder.{side}.cell.{fc}" for side in ("forward", "backward") for fc in GATES]
+SEQ2SEQ = " ".join(
+    [
+        f"source_embed.weight {dense(*CELLS)} {dense('bridge')} target_embed.weight",
+        f"{dense('attention.query_projection')} attention.key_projection.weight attention.weight",
+        dense(*(f"cell.{fc}" for fc in GATES), "logits"),
+    ]
+)
+
+
+def translate(net: Any, source: Any, target: Any, last: Any) -> Any:
+    """Calls a network on sources that end at place `last`."""
+    return net(source, target, last + 1)
 
 
 BLOCK = "block_groups.0.blocks.0"
@@ -161,5 +179,18 @@ NETS = [
         "constants.0",
         without=WEIGHTS,
         slow=True,
+    ),
+    row(
+        "nets.Seq2Seq",
+        "",
+        (7, 5),
+        arguments(integers(7, 4), integers(5, 3), integers(4)),
+        SEQ2SEQ,
+        call=translate,
+        without=WEIGHTS | INTEGERS,
+        slow=True,
+        embed_dim=2,
+        hidden_dim=3,
+        name="translator",
     ),
 ]

@@ -16,6 +16,8 @@ from pax.nets.resnet_sizes import ResNet50 as ResNet50
 from pax.nets.resnet_sizes import ResNet101 as ResNet101
 from pax.nets.resnet_sizes import ResNet152 as ResNet152
 from pax.nets.resnet_sizes import ResNet200 as ResNet200
+from pax.nets.seq2seq import Seq2Seq as Seq2Seq
+from pax.nets.seq2seq import Seq2SeqCache as Seq2SeqCache
 from pax.nets.t5 import T5 as T5
 from pax.nets.transformer import Transformer as Transformer
 from pax.nets.unet import UNet as UNet

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Integer
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, DtypeError, Module, ShapeError, arguments
-from pax.nets import keys
+from pax._core import Module, ShapeError, arguments
+from pax.nets import keys, token_counts
 from pax.nets.mamba_block import MambaBlock, MambaCache
 from pax.nn import Embed, RMSNorm, Stack
 
@@ -145,14 +143,9 @@ class Mamba(Module):
             ShapeError: if x has another rank, or lengths another shape than [B].
         """
         self._check(x)
-        if lengths is not None:
-            lengths = self._checked(lengths, *np.shape(x))
-        y, cache = self.blocks.decode(self.embed(x), cache, lengths=lengths)
-        logits = self._logits(y)
-        if lengths is not None:
-            is_wrong = (lengths < 0) | (lengths > logits.shape[1])
-            logits = jnp.where(is_wrong[:, None, None], jnp.nan, logits)
-        return logits, cache
+        counts = token_counts.checked(self, x, lengths)
+        y, cache = self.blocks.decode(self.embed(x), cache, lengths=counts)
+        return token_counts.or_nan(self._logits(y), counts), cache
 
     def _logits(self, x: Array) -> Array:
         return self.embed.attend(self.norm(x))
@@ -163,29 +156,6 @@ class Mamba(Module):
                 f"{self!r} got tokens of shape {np.shape(x)}; expected [B, T].",
                 "add the batch axis with x[None].",
             )
-
-    def _checked(self, lengths: Any, batch: int, time: int) -> Array:
-        """Returns lengths as an array; raises if they cannot be right."""
-        known = not isinstance(lengths, Tracer)
-        lengths = jnp.asarray(lengths)
-        if not jnp.issubdtype(lengths.dtype, jnp.integer):
-            raise DtypeError(
-                f"{self!r} got lengths of dtype {lengths.dtype}; expected integers.",
-                "count the tokens of each row: lengths = mask.sum(axis=1).",
-            )
-        if lengths.shape != (batch,):
-            raise ShapeError(
-                f"{self!r} got lengths of shape {lengths.shape} with a batch of {batch}; expected "
-                f"({batch},).",
-                "give one number for each row of the batch.",
-            )
-        if known and bool(((lengths < 0) | (lengths > time)).any()):
-            raise ArgumentError(
-                f"{self!r} got lengths {np.asarray(lengths).tolist()} with {time} places; expected "
-                f"0 to {time}.",
-                "count the tokens before the padding.",
-            )
-        return lengths
 
     def __repr__(self) -> str:
         return self._repr(

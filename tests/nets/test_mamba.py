@@ -61,13 +61,13 @@ def test_bad_input(bad: Bad, unchecked: None) -> None:
         (
             np.array([1, 4]),
             pax.ArgumentError,
-            "lengths [1, 4] with 3 places; expected 0 to 3.",
-            "count the tokens before the padding.",
+            "lengths=[1, 4] with 3 places; expected integers from 0 to 3.",
+            "count the tokens of each row, the first ones: mask.sum(axis=1).",
         ),
         (
             np.array([1]),
             pax.ShapeError,
-            "lengths of shape (1,) with a batch of 2; expected (2,).",
+            "lengths of shape (1,) with tokens of shape (2, 3); expected (2,).",
             "give one number for each row of the batch.",
         ),
         (
