@@ -63,6 +63,7 @@ CELLS = [
         with_peephole=True,
         with_layer_norm=True,
         without=WEIGHTS,
+        slow=True,
     ),
     row(
         "GRU",
@@ -72,6 +73,7 @@ CELLS = [
         "x_fc.weight x_fc.bias h_fc.weight h_fc.bias",
         reset_after=True,
         without=WEIGHTS,
+        slow=True,
     ),
     row(
         "VanillaRNN",

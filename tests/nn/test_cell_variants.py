@@ -49,14 +49,9 @@ def states(cell: Any, batch: int, dtype: Any = np.float32) -> Any:
     return jax.tree.map(lambda x: normal(*x.shape, seed=3, dtype=dtype), cell.initial_state(batch))
 
 
-@pytest.mark.parametrize("time", [5, pytest.param(384, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(make, id=name, marks=[pytest.mark.slow] if i != 1 else [])
-        for i, (name, make) in enumerate(CELLS.items())
-    ],
-)
+@pytest.mark.slow  # the quick suite holds the GRU and all of the LSTM to torch
+@pytest.mark.parametrize("time", [5, 384])
+@pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
 def test_the_layer_equals_stepping_the_cell_gradients_too(make: Any, time: int) -> None:
     with jax.enable_x64(True):
         cell = randomized(make(), np.float64)

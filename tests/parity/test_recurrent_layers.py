@@ -72,12 +72,9 @@ def named(p: Weights, convert: Callable[[Weights], Weights], layers: Any) -> Wei
     }
 
 
-@pytest.mark.parametrize(
-    "packed", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["packed", "whole"]
-)
-@pytest.mark.parametrize(
-    "reverse", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["backwards", "forwards"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "whole"])
+@pytest.mark.parametrize("reverse", [True, False], ids=["backwards", "forwards"])
 def test_one_direction(packed: bool, reverse: bool) -> None:
     """torch has no layer that is backwards alone: the other half of a bidirectional one is left."""
     rnn = torch.nn.RNN(IN, HIDDEN, batch_first=True, bidirectional=True)
