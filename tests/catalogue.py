@@ -14,6 +14,7 @@ from tests.catalogue_convolution import CONVOLUTIONS
 from tests.catalogue_dense import ACTIVATIONS, COMBINED, DENSE, EMBEDDINGS, INITS, SHAPED
 from tests.catalogue_image import IMAGE_LAYERS
 from tests.catalogue_image_nets import IMAGE_NETS
+from tests.catalogue_language_models import LANGUAGE_MODELS
 from tests.catalogue_linear_recurrence import LINEAR_CELLS, LINEAR_NETS
 from tests.catalogue_nets import NETS
 from tests.catalogue_normalization import AVERAGES, NORMS
@@ -164,6 +165,7 @@ LAYERS = [
     *ATTENTION,
     *POSITIONS,
     *TRANSFORMERS,
+    *LANGUAGE_MODELS,
     *REGULARISERS,
     *IMAGE_LAYERS,
     *SMALL,

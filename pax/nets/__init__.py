@@ -6,6 +6,8 @@ from pax.nets.crnn import CRNN as CRNN
 from pax.nets.dcgan import DCGANDiscriminator as DCGANDiscriminator
 from pax.nets.dcgan import DCGANGenerator as DCGANGenerator
 from pax.nets.efficientnet import EfficientNet as EfficientNet
+from pax.nets.gpt2 import GPT2 as GPT2
+from pax.nets.llama import Llama as Llama
 from pax.nets.mamba import Mamba as Mamba
 from pax.nets.mlp_mixer import MLPMixer as MLPMixer
 from pax.nets.mobilenet import MobileNetV2 as MobileNetV2

@@ -11,8 +11,9 @@ from jaxtyping import Array, ArrayLike, Float, Shaped
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ArgumentError, Module, ShapeError, arguments
+from pax._core import Module, ShapeError, arguments
 from pax.nets import keys
+from pax.nets.heads import check_heads
 from pax.nn import LayerNorm, Linear, MultiHeadAttention, RngSeq
 
 #: A dense block is this many times as wide inside.
@@ -62,11 +63,7 @@ class Transformer(Module):
     ) -> None:
         super().__init__(name=name)
         arguments.sizes("Transformer", dim=dim, num_heads=num_heads, num_layers=num_layers)
-        if dim % num_heads:
-            raise ArgumentError(
-                f"Transformer got dim={dim} and num_heads={num_heads}, which does not divide it.",
-                "choose a number of heads that divides dim.",
-            )
+        check_heads("Transformer", dim, num_heads)
         self.dim = dim
         self.num_heads = num_heads
         self.num_layers = num_layers

@@ -46,6 +46,44 @@ class Sequential(Module):
             x = module(x)  # type: ignore[operator]
         return x
 
+    def make_cache(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Returns the caches of all layers, for `decode`.
+
+        Args:
+            args: what `make_cache` of every layer gets: batch size and largest length.
+            kwargs: the same, by name.
+        Returns:
+            One cache for each layer.
+        Raises:
+            ArgumentError: if a layer has no `make_cache` and `decode`.
+        """
+        for i, module in enumerate(self.modules):
+            if not (hasattr(module, "make_cache") and hasattr(module, "decode")):
+                raise ArgumentError(
+                    f"Sequential cannot decode: layer {i}, {module!r}, has no make_cache and "
+                    "decode.",
+                    "decode with the layers that have, and call the others around them.",
+                )
+        layers: tuple[Any, ...] = self.modules
+        return tuple(layer.make_cache(*args, **kwargs) for layer in layers)
+
+    def decode(self, x: Any, cache: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
+        """Calls `decode` of the layers in order, each on the output of the one before.
+
+        Args:
+            x: the next tokens, as the layers take them.
+            cache: what `make_cache` or the last call returned.
+            kwargs: what `decode` of every layer gets besides.
+        Returns:
+            The output of the last layer, and the caches.
+        """
+        layers: tuple[Any, ...] = self.modules
+        after = []
+        for layer, before in zip(layers, cache, strict=True):
+            x, new = layer.decode(x, before, **kwargs)
+            after.append(new)
+        return x, tuple(after)
+
     def __len__(self) -> int:
         return len(self.modules)
 
