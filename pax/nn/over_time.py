@@ -197,12 +197,21 @@ def _is_parallel(cell: Any) -> bool:
 
 
 def _in_parallel(cell: Any, state: Any, x: Array, marks: Marks, reverse: bool) -> tuple[Any, Any]:
+    """Calls the parallel form of a cell, on blocks of steps that are computed again backwards."""
     note_part("cell", cell)
-    if not reverse:
-        return cell.over_time(state, x, *marks)
-    x, marks = _backwards((x, marks))
-    state, ys = cell.over_time(state, x, *marks)
-    return state, _backwards(ys)
+
+    def block(state: Any, given: tuple[Array, Marks]) -> tuple[Any, Any]:
+        x, marks = _backwards(given) if reverse else given
+        state, ys = cell.over_time(state, x, *marks)
+        return state, _backwards(ys) if reverse else ys
+
+    steps, size = x.shape[0], _block_size(*x.shape[:2])
+    if size == steps:
+        return block(state, (x, marks))
+    given = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (x, marks))
+    block = jax.checkpoint(block, prevent_cse=False)  # as in `_scan`
+    state, ys = jax.lax.scan(block, state, given, reverse=reverse)
+    return state, jax.tree.map(lambda y: y.reshape(steps, *y.shape[2:]), ys)
 
 
 def _backwards(tree: Any) -> Any:

@@ -62,6 +62,23 @@ def test_in_float64(make: Any, steps: int) -> None:
         assert_close(with_gradients(layer)(*given), with_gradients(stepped)(*given), 1e-10)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("reverse", [False, True])
+def test_in_blocks_of_steps(reverse: bool) -> None:
+    cell = randomized(pax.MinGRU(3, 4))
+    x, state = normal(2, 1536, 3), random_state(cell)
+    by_steps = cell.replace_method(__call__=type(cell).__call__)
+    marks = {"lengths": jnp.array([1536, 700]), "resets": normal(2, 1536, seed=3) > 2}
+
+    def run(*given: Any) -> Any:
+        return reading(reverse, marks, *given)
+
+    assert products(run, cell, state, x) == {1: [(1024, 8)]}  # rows of a block
+    found, expected = (with_gradients(run)(c, state, x) for c in (cell, by_steps))
+    assert_close(found[0], expected[0], 1e-5)
+    assert_close(*(jax.tree.leaves(gradients) for gradients in (found[1], expected[1])), 1e-5)
+
+
 @OVER_CELLS
 def test_no_product_is_left_in_the_loop(make: Any) -> None:
     cell = make()
