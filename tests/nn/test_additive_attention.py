@@ -81,6 +81,7 @@ def test_what_sees_nothing_gives_zeros_and_no_gradient() -> None:
         np.testing.assert_array_equal(x, np.zeros_like(x))
 
 
+@pytest.mark.slow
 def test_edge_shapes_and_dtypes() -> None:
     attention = layer()
     assert called(attention, QUERY[:0], KEY[:0], VALUE[:0]).shape == (0, T, 2)

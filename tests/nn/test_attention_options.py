@@ -101,7 +101,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+#: Held to torch and in steps of decoding each time.
+LATER = {"one head of keys, norm, scale", "ALiBi", "other value size, output"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LATER else []) for name in OPTIONS],
+)
 def test_options_by_loops(name: str) -> None:
     options = dict(OPTIONS[name])
     if "position" in options:
@@ -131,6 +138,7 @@ def test_windows_and_segments_by_loops() -> None:
         np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_rotary_embedding_turns_queries_and_keys_and_nothing_else() -> None:
     rotary = pax.RotaryEmbed(K, theta=50.0, convention="pairs")
     layer, at = made(position=rotary, num_kv_heads=2, query_key_norm=True), np.arange(T) + 3
@@ -147,15 +155,8 @@ def test_rotary_embedding_turns_queries_and_keys_and_nothing_else() -> None:
     np.testing.assert_allclose(*both(layer, SELF), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "position",
-    [
-        pax.RotaryEmbed(K),
-        pytest.param(pax.Alibi(H), marks=pytest.mark.slow),
-        pytest.param(T5["position"](), marks=pytest.mark.slow),
-    ],
-    ids=repr,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("position", [pax.RotaryEmbed(K), pax.Alibi(H), T5["position"]()], ids=repr)
 def test_only_differences_of_positions_count(position: Any) -> None:
     layer = made(position=position)
 
@@ -170,6 +171,7 @@ def test_only_differences_of_positions_count(position: Any) -> None:
     assert not np.allclose(run(layer, SELF, 2 * np.arange(T)), y, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_places_of_negative_position_are_not_seen() -> None:
     layer = made(key_dim=3, value_dim=7)
     at = np.array([0, 1, -1, 3, -1])
@@ -178,6 +180,7 @@ def test_places_of_negative_position_are_not_seen() -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_shared_position_is_given_at_the_call() -> None:
     shared = pax.RelativePositionBias(8, 5, H, w_init=jax.random.normal)
     without = made()

@@ -70,6 +70,7 @@ def test_a_window_is_a_ring() -> None:
     np.testing.assert_array_equal(cache.length, [6, 4])
 
 
+@pytest.mark.slow
 def test_a_window_beyond_the_cache_is_a_cache_without_ring() -> None:
     attention, x = made(window=9), random(B, 4, D)
     cache = attention.make_cache(B, 4)
@@ -92,6 +93,7 @@ def test_what_is_beyond_the_cache_is_nan_where_it_is_not_known() -> None:
         np.testing.assert_array_equal(np.isnan(y).all((1, 2)), [True, False])
 
 
+@pytest.mark.slow
 def test_a_row_can_be_taken_back() -> None:
     """A smaller length forgets the last tokens: those that follow are written over them."""
     attention, x = made(), random(B, 3, D)
@@ -102,6 +104,7 @@ def test_a_row_can_be_taken_back() -> None:
     np.testing.assert_allclose(other, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_cache_of_another_dtype() -> None:
     attention, x = made(num_kv_heads=1), random(B, 3, D)
     cache = attention.make_cache(B, 5, dtype=jnp.bfloat16)

@@ -40,7 +40,8 @@ MASKS: dict[str, tuple[dict[str, Any], torch.Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["mask", pytest.param("bias", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MASKS)
 def test_widths_of_torch_and_its_masks(name: str) -> None:
     ours, theirs = MASKS[name]
     assert_like_torch(
