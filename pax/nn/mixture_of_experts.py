@@ -33,7 +33,9 @@ class MixtureOfExperts(Module):
 
     With a capacity an expert takes ceil(capacity_factor N k / E) of N tokens at most; the choices
     beyond it are dropped: they add zero, and the other gates stay. All first choices go before all
-    second ones, and so on; among these earlier tokens go first, in the order of the input.
+    second ones, and so on; among these earlier tokens go first, in the order of the input. What is
+    dropped then depends on all tokens of a call, padding included: steps of decoding drop others
+    than one call does.
 
     Experts are computed as one stacked module, and may not change their state: put dropout after
     the mixture. With `dispatch="sorted"` an expert computes the tokens that chose it, in blocks,
