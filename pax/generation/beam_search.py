@@ -13,7 +13,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int32
 
 from pax.generation import inputs
-from pax.generation.interface import check_vocabulary, decoded, evaluated, is_one_of, prefill
+from pax.generation.interface import (
+    check_room,
+    check_vocabulary,
+    decoded,
+    evaluated,
+    is_one_of,
+    prefill,
+)
 
 
 class Beams(NamedTuple):
@@ -83,6 +90,7 @@ def beam_search(
     prompt, lengths = inputs.prompt("beam_search", prompt, lengths)
     penalty = inputs.length_penalty("beam_search", length_penalty)
     static = inputs.static("beam_search", max_new_tokens, stop_tokens, num_beams=num_beams)
+    check_room("beam_search", model, cache, prompt, lengths, max_new_tokens)
     return _found(model, prompt, lengths, cache, penalty, **static)
 
 

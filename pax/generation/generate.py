@@ -17,6 +17,7 @@ from pax._core import ArgumentError, ShapeError
 from pax.generation import inputs, sampling, streaming
 from pax.generation.interface import (
     as_tree,
+    check_room,
     check_vocabulary,
     decoded,
     evaluated,
@@ -104,6 +105,7 @@ def generate(
     others = {"temperature": temperature, "repetition_penalty": repetition_penalty}
     how = sampling.checked("generate", prompt, rng_key, **filters, **others)
     static = inputs.static("generate", max_new_tokens, stop_tokens)
+    check_room("generate", model, cache, prompt, lengths, max_new_tokens)
     with streaming.listening(on_token) as to:
         return _generated(model, prompt, lengths, cache, how, as_tree(allowed), to, **static)
 

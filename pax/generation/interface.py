@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from pax._core import DtypeError, Module, ShapeError, forms
+from pax._core import ArgumentError, DtypeError, Module, ShapeError, forms
 from pax.generation import inputs
+from pax.generation.rewinding import has_positions
 
 
 def evaluated(model: Any) -> Any:
@@ -80,6 +83,40 @@ def check_vocabulary(
             "both must share one vocabulary; take a draft with the tokenizer of the model.",
         )
     inputs.check_stop_tokens(function, stop_tokens, size)
+
+
+def check_room(
+    function: str, model: Any, cache: Any, prompt: Array, lengths: Array | None, max_new_tokens: int
+) -> None:
+    """Raises if a cache is known to be too small for prompts [B, T] and the tokens after them.
+
+    A window needs no more room than it has. Whether there is one, a cache for all tokens shows.
+    """
+    parts = [x for x in jax.tree.leaves(cache, is_leaf=has_positions) if has_positions(x)]
+    used = [inputs.known(part.length) for part in parts]
+    counts = None if lengths is None else inputs.known(lengths)
+    if any(x is None for x in used) or (lengths is not None and counts is None) or not len(prompt):
+        return
+    counts = np.full(len(prompt), prompt.shape[1]) if counts is None else counts
+    more = counts + max_new_tokens - 1  # the last token of all never goes in
+    for part, before in zip(parts, used, strict=True):
+        total = int((np.asarray(before).reshape(len(prompt), -1).max(axis=1) + more).max())
+        if total > part.positions.shape[-1] and _would_grow(model, cache, len(prompt), total):
+            raise ArgumentError(
+                f"{function} got a cache with room for {part.positions.shape[-1]} tokens of a "
+                f"row; with max_new_tokens={max_new_tokens} there may be {total}.",
+                f"make a larger one: model.make_cache({len(prompt)}, max_length={total}).",
+            )
+
+
+def _would_grow(model: Any, cache: Any, batch: int, total: int) -> bool:
+    """Returns whether the model would make a larger cache for so many tokens."""
+    try:
+        inspect.signature(model.make_cache).bind(batch, total)
+    except TypeError:  # it needs a source: the logits will be NaN where the cache is full
+        return False
+    new = jax.eval_shape(lambda: model.make_cache(batch, total))
+    return [x.shape for x in jax.tree.leaves(new)] != [x.shape for x in jax.tree.leaves(cache)]
 
 
 def is_one_of(tokens: Array, values: tuple[int, ...]) -> Array:

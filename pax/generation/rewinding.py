@@ -19,8 +19,8 @@ def can_rewind(cache: Any, room: int) -> bool:
         cache: any tree.
         room: how many tokens the cache has to hold.
     """
-    parts = jax.tree.leaves(cache, is_leaf=_has_positions)
-    return all(_has_positions(x) and x.positions.shape[-1] >= room for x in parts)
+    parts = jax.tree.leaves(cache, is_leaf=has_positions)
+    return all(has_positions(x) and x.positions.shape[-1] >= room for x in parts)
 
 
 def rewound(cache: Any, count: Array) -> Any:
@@ -33,9 +33,9 @@ def rewound(cache: Any, count: Array) -> Any:
         positions = jnp.where(is_kept, part.positions, -1)
         return part._replace(positions=positions, length=length)
 
-    return jax.tree.map(without, cache, is_leaf=_has_positions)
+    return jax.tree.map(without, cache, is_leaf=has_positions)
 
 
-def _has_positions(x: Any) -> bool:
+def has_positions(x: Any) -> bool:
     """Returns whether a part of a cache is like `pax.KeyValueCache`."""
     return {"positions", "length"} <= set(getattr(x, "_fields", ()))

@@ -94,9 +94,10 @@ def test_generation(name: str) -> None:
 @pytest.mark.slow
 def test_a_full_cache_shows() -> None:
     net = gpt2()
-    out = pax.generation.generate(
-        net, TOKENS[:, :4], max_new_tokens=6, cache=net.make_cache(3, max_length=7)
+    run = jax.jit(
+        lambda cache: pax.generation.generate(net, TOKENS[:, :4], max_new_tokens=6, cache=cache)
     )
+    out = run(net.make_cache(3, max_length=7))
     np.testing.assert_array_equal(out.lengths, 4)  # the last of them never goes into the cache
     assert jnp.isnan(out.log_probs[:, 4]).all()
 
@@ -137,7 +138,42 @@ def test_weights_start_as_published() -> None:
         assert abs(float(layer.weight.std()) / 0.005 - 1) < 0.1
 
 
+@pytest.mark.slow
+def test_a_ring_is_never_full() -> None:
+    net = llama(window=3)
+    out = pax.generation.generate(net, TOKENS, max_new_tokens=6, cache=net.make_cache(3, 3))
+    np.testing.assert_array_equal(
+        out.tokens, pax.generation.generate(net, TOKENS, max_new_tokens=6).tokens
+    )
+
+
+def after_tokens(net: Any, room: int, count: int) -> Any:
+    """Returns a cache of the network that holds tokens, one more in the first row."""
+    cache = net.make_cache(3, room)
+    lengths = jnp.array([count + 1, count, count])
+    return net.decode(TOKENS[:, : count + 1], cache, lengths=lengths)[1]
+
+
+def generate_over(net: Any, room: int) -> Any:
+    cache, lengths = after_tokens(net, room, 1), jnp.array([2, 1, 1])
+    return pax.generation.generate(
+        net, TOKENS[:, :2], lengths=lengths, max_new_tokens=4, cache=cache
+    )
+
+
+@pytest.mark.slow
+def test_a_cache_that_is_just_large_enough() -> None:
+    assert not jnp.isnan(generate_over(llama(), 7).log_probs).any()
+
+
 @each(
+    Bad(
+        lambda: generate_over(llama(), 6),
+        pax.ArgumentError,
+        "generate got a cache with room for 6 tokens of a row; with max_new_tokens=4 there may be "
+        "7.",
+        "make a larger one: model.make_cache(3, max_length=7).",
+    ),
     Bad(
         lambda: gpt2(num_heads=3),
         pax.ArgumentError,
