@@ -61,7 +61,7 @@ def read(name: str, make: Any, arrays: str) -> Case:
 LINEAR_CELLS = [
     min_gru("", (3, 4), STEP, FC, name="gru"),
     min_lstm("", (3, 4), STEP, FC, name="lstm", slow=True),
-    diagonal("", (3, 2), STEP, SSM, min_step=0.01, max_step=0.5, name="ssm"),
+    diagonal("", (3, 2), STEP, SSM, min_step=0.01, max_step=0.5, name="ssm", slow=True),
     attention("", (3, 2, 2), arguments(normal(2, 2, 2), normal(3)), HEADS, slow=True),
     attention(
         "wide values, own decay",
@@ -69,6 +69,7 @@ LINEAR_CELLS = [
         arguments(normal(2, 2, 4), normal(3)),
         HEADS,
         **OPTIONS,
+        slow=True,
     ),
     read("MinGRU", functools.partial(pax.MinGRU, 3, 4), FC),
     read("MinLSTM", functools.partial(pax.MinLSTM, 3, 4), FC),
@@ -95,7 +96,7 @@ LINEAR_FUNCTIONS = [
         without=PRODUCTS,
         slow=True,
     ),
-    array_function("functional.gated_linear_attention", "", KEYS, without=PRODUCTS),
+    array_function("functional.gated_linear_attention", "", KEYS, without=PRODUCTS, slow=True),
     array_function(
         "functional.gated_linear_attention",
         "parallel",
@@ -104,7 +105,7 @@ LINEAR_FUNCTIONS = [
         without=PRODUCTS,
         slow=True,
     ),
-    array_function("functional.selective_scan", "", SCAN, without=RATES),
+    array_function("functional.selective_scan", "", SCAN, without=RATES, slow=True),
     array_function(
         "functional.selective_scan",
         "parallel",

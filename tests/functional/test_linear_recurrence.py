@@ -142,7 +142,7 @@ def test_complex_numbers(implementation: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("axis", [1, pytest.param(0, marks=pytest.mark.slow), -1])
 def test_any_axis_is_time_and_decays_are_broadcast(axis: int, implementation: str) -> None:
     x, decay = normal(3, 4, 5).astype(np.float32), np.full((1, 1), 0.5, np.float32)
     found = F.linear_recurrence(decay, x, axis=axis, implementation=implementation)
@@ -162,7 +162,9 @@ def test_no_steps(implementation: str) -> None:
         assert y.shape[:2] == (2, 0)
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "implementation", ["steps", pytest.param("parallel", marks=pytest.mark.slow)]
+)
 def test_half_precision_is_summed_in_float32(implementation: str) -> None:
     # in bfloat16 the sum of many ones stops at 256
     ones = jnp.ones((1000, 1), jnp.bfloat16)
