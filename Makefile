@@ -34,6 +34,7 @@ test-all: lint docs
 	$(RUN) -m pytest -q -n $(JOBS)
 
 # The core and the contracts alone, to try another Python and JAX (with a VENV of its own).
+test-core: export JAX_DISABLE_MOST_OPTIMIZATIONS = 0
 test-core: $(VENV)/.has-test
 	$(RUN) -m pytest -q -n $(JOBS) -m "not slow" tests/core tests/contracts
 

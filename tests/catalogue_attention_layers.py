@@ -49,7 +49,14 @@ NORMS = "query_norm.scale key_norm.scale sinks"
 
 ATTENTION = [
     attention("", (2, 3, 1.0), QUERY_KEY_VALUE, PROJECTIONS),
-    causal("mask [T, S]", (2, 3, 0.5), arguments(QUERY_KEY_VALUE, MASK_TS), PROJECTIONS, name="a"),
+    causal(
+        "mask [T, S]",
+        (2, 3, 0.5),
+        arguments(QUERY_KEY_VALUE, MASK_TS),
+        PROJECTIONS,
+        name="a",
+        slow=True,
+    ),
     attention(
         "mask [B, 1, T, S]",
         (2, 3, 1.0),

@@ -25,7 +25,7 @@ def mask(n: int) -> np.ndarray:
 
 
 def layers(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> list[Case]:
-    """Returns the rows of the convolution over `n` axes; beyond two, most are slow."""
+    """Returns the rows of the convolution over `n` axes; beyond one, most are slow."""
     conv = functools.partial(row, name, without=WEIGHTS)
     space, kernel, again = SPACE[:n], KERNEL[:n], n > 1
     features = (*positional, 3, 2, kernel)
@@ -34,7 +34,7 @@ def layers(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> l
     grouped = (*positional, 4, 2, kernel)
     masked: dict[str, Any] = {"mask": mask(n), "padding_mode": "replicate"}
     return [
-        conv("", features, normal(*space, 3), BOTH, slow=n > 3),
+        conv("", features, normal(*space, 3), BOTH, slow=n > 2),
         conv(
             "VALID, stride, no bias",
             features,
@@ -61,14 +61,14 @@ def layers(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> l
             **groups,
             **pairs,
             **INITS,
-            slow=n > 2,
+            slow=again,
         ),
         conv("mask, replicate", features, normal(*space, 3), BOTH, "mask", **masked, slow=again),
     ]
 
 
 def transposed(name: str, n: int, first: str, positional: tuple[int, ...] = ()) -> list[Case]:
-    """Returns the rows of the transposed convolution over `n` axes; beyond two, all are slow."""
+    """Returns the rows of the transposed convolution over `n` axes; beyond one, all are slow."""
     conv = functools.partial(row, name, without=WEIGHTS)
     space, kernel, again = (4, 3, 2, 2)[:n], KERNEL[:n], n > 1
     features = (*positional, 3, 2, kernel)
@@ -78,7 +78,7 @@ def transposed(name: str, n: int, first: str, positional: tuple[int, ...] = ()) 
     bare: dict[str, Any] = {"name": "up", **BARE, "slow": again}
     other: dict[str, Any] = {"data_format": first, "slow": again}
     return [
-        conv("", features, normal(*space, 3), BOTH, stride=2, slow=n > 2),
+        conv("", features, normal(*space, 3), BOTH, stride=2, slow=again),
         conv("VALID, no bias", features, normal(*space, 3), "weight", **bare),
         conv("channels first", features, normal(3, *space), BOTH, **other),
         conv("groups, pairs", grouped, four, BOTH, **groups, **pairs, **INITS, slow=again),

@@ -21,6 +21,7 @@ KERNEL = arguments(normal(5, 3), unbatched(2, 3, 4), unbatched(4))
 TRANSPOSED_KERNEL = arguments(normal(5, 3), unbatched(2, 4, 3), unbatched(4))
 MATRIX = arguments(normal(3), unbatched(3, 4), unbatched(4))
 TABLE = arguments(integers(5, 2), unbatched(5, 3))
+GRU = arguments(normal(4), normal(4), normal(4))
 SHARED_WEIGHT = SHARED_ARGUMENT | PRODUCTS
 
 FUNCTIONS = [
@@ -29,21 +30,24 @@ FUNCTIONS = [
     *DENSE_FUNCTIONS,
     array_function("functional.linear", "", MATRIX, without=SHARED_WEIGHT),
     array_function("functional.embed", "", TABLE, without=SHARED_ARGUMENT),
-    array_function("functional.conv", "", KERNEL, **CONV, without=SHARED_WEIGHT),
+    array_function("functional.conv", "", KERNEL, **CONV, slow=True, without=SHARED_WEIGHT),
     array_function(
-        "functional.conv_transpose", "", TRANSPOSED_KERNEL, **CONV, without=SHARED_WEIGHT
+        "functional.conv_transpose",
+        "",
+        TRANSPOSED_KERNEL,
+        **CONV,
+        slow=True,
+        without=SHARED_WEIGHT,
     ),
     *NORM_FUNCTIONS,
     *LOSSES,
     *ATTENTION_FUNCTIONS,
     *POSITION_FUNCTIONS,
     *LINEAR_FUNCTIONS,
-    array_function("functional.vanilla_rnn_step", "", normal(4)),
-    array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0),
-    array_function("functional.gru_gates", "", normal(8)),
-    array_function(
-        "functional.gru_step", "", arguments(normal(4), normal(4), normal(4)), without=PRODUCTS
-    ),
+    array_function("functional.vanilla_rnn_step", "", normal(4), slow=True),
+    array_function("functional.lstm_step", "", arguments(normal(8), normal(2)), 1.0, slow=True),
+    array_function("functional.gru_gates", "", normal(8), slow=True),
+    array_function("functional.gru_step", "", GRU, slow=True, without=PRODUCTS),
 ]
 
 #: Every initializer, as `init(rng_key, shape)`, with a shape that it can fill.

@@ -138,6 +138,7 @@ NETS = [
         averages(*V1_NORMS),
         changes=True,
         without=WEIGHTS | KINKS | WHOLE_BATCH,
+        slow=True,
     ),
     Case(
         "nets.ResNet",
@@ -159,6 +160,7 @@ NETS = [
         "rng_seq._rng_key",
         changes=True,
         without=WEIGHTS | WHOLE_MASK,
+        slow=True,
     ),
     Case(
         "experimental.graph.GraphModule",

@@ -37,9 +37,11 @@ def batch_norms(n: int) -> list[Case]:
     return [
         norm("", (4,), normal(*space, 4), both, AVERAGES),
         norm("channels first", (4,), normal(4, *space), both, AVERAGES, **first),
-        norm("bare", (4,), normal(*space, 4), "", AVERAGES, decay_rate=0.5, **bare),
+        norm("bare", (4,), normal(*space, 4), "", AVERAGES, decay_rate=0.5, **bare, slow=True),
         eval_norm("eval", (4,), normal(*space, 4), both, AVERAGES),
-        eval_norm("eval, channels first", (4,), normal(4, *space), both, AVERAGES, **first),
+        eval_norm(
+            "eval, channels first", (4,), normal(4, *space), both, AVERAGES, **first, slow=True
+        ),
         eval_norm("eval, options", (4,), normal(*space, 4), both, AVERAGES, **options),
     ]
 
@@ -168,11 +170,19 @@ NORMS = [
     layer_norm(
         "two axes", (4, (1, 2), True, True), normal(2, 4), "scale offset", **OWN, without=KEYED
     ),
-    layer_norm("scale and offset given", (4, -1, False, False), CONDITION, without=PRODUCTS),
+    layer_norm(
+        "scale and offset given", (4, -1, False, False), CONDITION, without=PRODUCTS, slow=True
+    ),
     group_norm("", (2, 4), normal(3, 4), "scale offset"),
     group_norm("channels first", (2, 4), normal(4, 3), "scale offset", data_format="NC..."),
     group_norm(
-        "axis", (2, 4, slice(2, None)), normal(2, 3, 4), "scale offset", **OWN, without=KEYED
+        "axis",
+        (2, 4, slice(2, None)),
+        normal(2, 3, 4),
+        "scale offset",
+        **OWN,
+        without=KEYED,
+        slow=True,
     ),
     group_norm("scale and offset given", (2, 4), CONDITION, **BARE, without=PRODUCTS),
     rms_norm("", (4,), normal(2, 4), "scale"),
@@ -204,10 +214,12 @@ MOMENTS = arguments(normal(2, 4), unbatched(4), positive(4))
 X = normal(2, 4)
 
 NORM_FUNCTIONS = [
-    array_function("functional.normalize", "", MOMENTS, 1e-3, without=SHARED_ARGUMENT),
-    array_function("functional.batch_normalize", "", X, (0, 1), 1e-3, without=STATISTICS),
-    array_function("functional.layer_normalize", "", X, (-1,), 1e-3),
-    array_function("functional.group_normalize", "", X, 2, 2, (1,), 1e-3),
+    array_function("functional.normalize", "", MOMENTS, 1e-3, slow=True, without=SHARED_ARGUMENT),
+    array_function(
+        "functional.batch_normalize", "", X, (0, 1), 1e-3, slow=True, without=STATISTICS
+    ),
+    array_function("functional.layer_normalize", "", X, (-1,), 1e-3, slow=True),
+    array_function("functional.group_normalize", "", X, 2, 2, (1,), 1e-3, slow=True),
     array_function("functional.group_normalize", "all apart", X, 4, 2, (1,), 1e-3, slow=True),
     array_function("functional.rms_normalize", "", X, (-1,), 1e-3, slow=True),
     array_function("functional.local_response_normalize", "", X, 3, -1, slow=True),

@@ -96,11 +96,17 @@ class Case:
         return self.draw(np.random.default_rng(seed), dtype, batch)
 
 
-def over(cases: Sequence[Case], *contracts: str) -> pytest.MarkDecorator:
-    """Runs a test once for each row that these contracts apply to."""
+def over(
+    cases: Sequence[Case], *contracts: str, quick: Sequence[Case] | None = None
+) -> pytest.MarkDecorator:
+    """Runs a test once for each row that these contracts apply to.
+
+    `make test` runs it for the `quick` rows alone, where not all are, and never for slow ones.
+    """
     assert set(contracts) <= set(CONTRACTS)
+    quick = cases if quick is None else quick
     chosen = [
-        pytest.param(case, marks=pytest.mark.slow if case.slow else ())
+        pytest.param(case, marks=pytest.mark.slow if case.slow or case not in quick else ())
         for case in cases
         if not set(contracts) & set(case.without)
     ]

@@ -20,7 +20,7 @@ from tests.contracts.case import (
 )
 
 
-@over(LAYERS + FUNCTIONS, "gradient", "smooth")
+@over(LAYERS + FUNCTIONS, "gradient", "smooth", quick=one_of_each(LAYERS + FUNCTIONS))
 def test_gradients_are_finite_differences(case: Case) -> None:
     pax.testing.check_gradients(subject(case), case.inputs())
 

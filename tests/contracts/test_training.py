@@ -13,7 +13,7 @@ from tests.catalogue import LAYERS
 from tests.contracts.case import Case, assert_finite, built, one_of_each, over, weighted_sum
 
 
-@over(one_of_each(LAYERS))
+@over(one_of_each(LAYERS), quick=[case for case in LAYERS if case.parameters or case.changes])
 def test_ten_steps_are_traced_once(case: Case) -> None:
     traces = 0
 

@@ -30,6 +30,7 @@ from tests.contracts.case import (
 )
 
 N = 8  # calls in a stack, and devices
+STATEFUL = [case for case in LAYERS if case.changes]
 
 #: `next_rng_key` warns once when a constructor without a key of its own is traced.
 own_keys = pytest.mark.filterwarnings("ignore:pax.next_rng_key")
@@ -46,7 +47,7 @@ def one_by_one(case: Case, modules: list[Any], inputs: Any) -> Any:
     return stack([compiled(case)(module, *xs) for module, xs in calls])
 
 
-@over([case for case in LAYERS + FUNCTIONS if case.inputs()])
+@over([case for case in LAYERS + FUNCTIONS if case.inputs()], quick=one_of_each(LAYERS + FUNCTIONS))
 def test_vmap_over_inputs(case: Case) -> None:
     pax.testing.check_vmap(subject(case), case.inputs(), case.tolerance)
 
@@ -63,7 +64,7 @@ def test_vmap_over_modules(case: Case) -> None:
     assert_same(apart[0].parameters(), built(case).parameters(), 1e-6)
 
 
-@over(one_of_each(LAYERS))
+@over(one_of_each(LAYERS), quick=STATEFUL)
 def test_scan_carries_the_module(case: Case) -> None:
     module, inputs = built(case), stacked_inputs(case)
     found = jax.jit(
@@ -99,7 +100,7 @@ def test_remat_gives_the_same_gradients(case: Case) -> None:
     assert_same(found, compiled_gradient(case)(floats), case.tolerance)
 
 
-@over(one_of_each(LAYERS))
+@over(one_of_each(LAYERS), quick=STATEFUL)
 def test_shard_map_gives_each_device_its_part(case: Case) -> None:
     module, inputs = built(case), stacked_inputs(case)
     mesh = Mesh(np.array(jax.devices()), ("data",))

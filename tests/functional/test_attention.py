@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from pax.functional import dot_product_attention
 from tests.functional.messages import message
 
 attend = jax.jit(dot_product_attention)
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 B, T, S, H, K, V = 2, 3, 5, 4, 8, 6
 SHAPES = {"query": (B, T, H, K), "key": (B, S, H, K), "value": (B, S, H, V)}
 
@@ -53,7 +55,7 @@ def test_masks(shape: tuple[int, ...], dtype: Any) -> None:
     np.testing.assert_allclose(y, by_hand(*arrays(), mask), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+@pytest.mark.parametrize("dtype", [slow(jnp.bfloat16), jnp.float16, slow(jnp.float32)])
 def test_a_query_that_sees_nothing_gives_zeros_and_zero_gradients(dtype: Any) -> None:
     mask = np.ones((B, 1, T, S), bool)
     mask[1, 0, 2] = False
@@ -78,7 +80,7 @@ def test_a_query_that_sees_nothing_gives_zeros_and_zero_gradients(dtype: Any) ->
     )
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, slow(jnp.float16)])
 def test_the_softmax_is_made_in_float32(dtype: Any) -> None:
     query, key, value = arrays(dtype)
     query, key = query * 100, key * 100  # scores beyond 65504

@@ -66,7 +66,7 @@ def assert_equal(found: Any, expected: Any, tolerance: float) -> None:
         np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance)
 
 
-QUICK = {("none", False), ("[B, 1, T, S]", True)}
+QUICK = {("[B, 1, T, S]", True)}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_values_and_gradients_in_float32() -> None:
 def test_causal_counts_from_the_start_of_both() -> None:
     for t, s in [(T, S), (S, T)]:
         inputs = arrays(jnp.float32, t=t, s=s)
-        expected = attend("quadratic", np.tri(t, s, dtype=bool))(*inputs)
+        expected = jax.jit(attend("quadratic", np.tri(t, s, dtype=bool)))(*inputs)
         for name in ("chunked", "quadratic"):
             y = jax.jit(attend(name, is_causal=True))(*inputs)
             np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
@@ -143,9 +143,9 @@ def test_half_precision_is_as_exact_as_through_all_scores(dtype: Any) -> None:
 
 def test_large_scores_do_not_overflow() -> None:
     query, key, value = arrays(jnp.float32)
-    y = attend("chunked")(query * 1e6, key, value)
+    y, expected = (jax.jit(attend(i))(query * 1e6, key, value) for i in ("chunked", "quadratic"))
     assert jnp.isfinite(y).all()
-    np.testing.assert_allclose(y, attend("quadratic")(query * 1e6, key, value), rtol=1e-5)
+    np.testing.assert_allclose(y, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from pax.functional import conv
 from tests.functional.messages import message
 
 HW: dict[str, Any] = {"data_format": "NHWC"}
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 
 def normal(*shape: int, dtype: Any = jnp.float32) -> jax.Array:
@@ -66,8 +68,15 @@ def test_the_gradient_of_a_kernel_of_one_position_copies_nothing() -> None:
     assert memory.temp_size_in_bytes < arguments[2].nbytes
 
 
-@pytest.mark.parametrize("groups", [1, 2, 4])
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(
+    ("dtype", "groups"),
+    [
+        (jnp.bfloat16, 1),
+        (jnp.float16, 2),
+        *(slow(jnp.bfloat16, groups) for groups in (2, 4)),
+        *(slow(jnp.float16, groups) for groups in (1, 4)),
+    ],
+)
 def test_dtype_is_kept_forward_and_backward(dtype: Any, groups: int) -> None:
     x, weight = normal(2, 5, 5, 4, dtype=dtype), normal(3, 3, 4 // groups, 8, dtype=dtype)
 

@@ -59,7 +59,7 @@ def test_the_formula(way: str, axes: tuple[int, ...]) -> None:
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("channel_axis", [1, -1])
+@pytest.mark.parametrize("channel_axis", [pytest.param(1, marks=pytest.mark.slow), -1])
 def test_groups_are_runs_of_neighbouring_channels(channel_axis: int) -> None:
     x = normal(2, 6, 5, 6)
     grouped = jax.jit(group_normalize, static_argnums=(1, 2, 3, 4))
