@@ -192,9 +192,27 @@ class Attention(Sizes):
         return (3, *shape), shape
 
 
+@dataclass(frozen=True)
+class Decoding(Sizes):
+    """A language model after Llama, which writes tokens one after the other over a cache."""
+
+    batch: int = 1
+    time: int = 64  # tokens that are written
+    layers: int = 30
+    width: int = 576
+    heads: int = 9
+    kv_heads: int = 3
+    hidden: int = 1536
+    vocab_size: int = 49_152
+
+    def shapes(self) -> tuple[Shape, Shape]:
+        return (self.batch, 1), (self.batch, self.time)
+
+
 #: The models by name. `dense_flat` trains on one flat list of arrays; `transformer_stacked` runs
 #: one layer's program in a loop over stacked weights; `lstm_cell` and `gru_cell` compute the whole
-#: cell, input part included, in each step; `attention_library` is `jax.nn.dot_product_attention`.
+#: cell, input part included, in each step; `attention_library` is `jax.nn.dot_product_attention`;
+#: `decoding_stacked` runs one layer's program over stacked weights.
 SIZES: dict[str, Sizes] = {
     "identity": Identity(),
     "dense": Dense(),
@@ -222,6 +240,8 @@ SIZES: dict[str, Sizes] = {
     "gru_cell": Recurrent(),
     "attention": Attention(),
     "attention_library": Attention(),
+    "decoding": Decoding(),
+    "decoding_stacked": Decoding(),
 }
 
 

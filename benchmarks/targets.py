@@ -185,6 +185,14 @@ def attention(results: Results) -> Iterator[Verdict]:
     yield against(results, row, 1.0, "attention", "1024 positions", "step ms", "jax")
 
 
+def decoding(results: Results) -> Iterator[Verdict]:
+    for batch in (1, 8):
+        for name in ("", ", stacked"):
+            row = f"decoding, batch {batch}{name}, against torch"
+            program = f"batch {batch}{name}"
+            yield against(results, row, 1.0, "decoding", program, "token ms", "torch")
+
+
 ROWS: tuple[Callable[[Results], Iterator[Verdict]], ...] = (
     dispatch,
     flat_state,
@@ -199,4 +207,5 @@ ROWS: tuple[Callable[[Results], Iterator[Verdict]], ...] = (
     warm_start,
     memory,
     attention,
+    decoding,
 )

@@ -6,7 +6,7 @@ import importlib
 
 from benchmarks.case import Case
 
-CASES = ("dispatch", "construction", "start", "step", "depth", "memory", "attention")
+CASES = ("dispatch", "construction", "start", "step", "depth", "memory", "attention", "decoding")
 
 
 def load(name: str) -> Case:

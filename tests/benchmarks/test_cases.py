@@ -13,7 +13,8 @@ def test_contenders() -> None:
 
 
 def test_cases() -> None:
-    assert CASES == ("dispatch", "construction", "start", "step", "depth", "memory", "attention")
+    training = ("dispatch", "construction", "start", "step", "depth", "memory")
+    assert (*training, "attention", "decoding") == CASES
 
 
 @pytest.mark.parametrize("quick", [True, False])

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.contenders import CONTENDERS, make
 from benchmarks.sizes import sizes_of
 from benchmarks.task import Absent
+from tests.benchmarks.decoder_weights import load_decoder
 from tests.benchmarks.recurrent_weights import Weights
 from tests.benchmarks.weights import load, parameters, randomized
 
@@ -137,3 +138,16 @@ def test_attention_is_the_same(model: str, contender: str) -> None:
 def test_what_is_absent_says_so(model: str, contender: str) -> None:
     with pytest.raises(Absent, match=f"there is no {model} of"):
         make(contender, model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["decoding", "decoding_stacked"])
+def test_all_write_the_same_tokens(model: str) -> None:
+    sizes = {"batch": 2, "time": 12, "layers": 2, "width": 12, "heads": 3, "kv_heads": 1}
+    sizes |= {"hidden": 16, "vocab_size": 40}
+    ours, theirs = (make(contender, model, **sizes) for contender in ("pax", "torch"))
+    for task in (ours, theirs):
+        task.construct()
+    ours.model = load_decoder(ours.model, theirs.model)
+    np.testing.assert_array_equal(ours.outputs(), theirs.outputs())
+    assert len(np.unique(ours.outputs())) > 6

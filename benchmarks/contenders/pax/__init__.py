@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.contenders.attention import AttentionTask
-from benchmarks.contenders.pax import attention, cnn, dense, recurrent, resnet, transformer
+from benchmarks.contenders.pax import (
+    attention,
+    cnn,
+    decoding,
+    dense,
+    recurrent,
+    resnet,
+    transformer,
+)
 from benchmarks.contenders.pax.flat import Flat
 from benchmarks.contenders.pax.task import Task
 from benchmarks.sizes import sizes_of
@@ -33,7 +41,9 @@ AS_ARGUMENTS = ("identity", "dense")
 ATTENTION = {"attention": attention.attend}
 
 
-def make(model: str, **sizes: Any) -> Task | AttentionTask:
+def make(model: str, **sizes: Any) -> Task | AttentionTask | decoding.DecodingTask:
+    if model in decoding.BUILD:
+        return decoding.DecodingTask(model, sizes_of(model, **sizes))
     if model in ATTENTION:
         return AttentionTask(ATTENTION[model], sizes_of(model, **sizes))
     if model not in MODELS:

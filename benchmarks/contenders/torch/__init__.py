@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.contenders.torch import attention, cnn, dense, recurrent, resnet, transformer
+from benchmarks.contenders.torch import (
+    attention,
+    cnn,
+    decoding,
+    dense,
+    recurrent,
+    resnet,
+    transformer,
+)
 from benchmarks.contenders.torch.task import Task
 from benchmarks.sizes import sizes_of
 from benchmarks.task import Absent
@@ -22,7 +30,9 @@ MODELS = {
 }
 
 
-def make(model: str, **sizes: Any) -> Task | attention.AttentionTask:
+def make(model: str, **sizes: Any) -> Task | attention.AttentionTask | decoding.DecodingTask:
+    if model.startswith("decoding"):
+        return decoding.DecodingTask(sizes_of(model, **sizes))
     if model == "attention":
         return attention.AttentionTask(sizes_of(model, **sizes))
     if model not in MODELS:
