@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-from pax._core import ArgumentError, Module, arguments
+from pax._core import ArgumentError, CallError, Module, arguments
 from pax.nn.lambda_module import as_module
 
 
@@ -76,8 +76,17 @@ class Sequential(Module):
             kwargs: what `decode` of every layer gets besides.
         Returns:
             The output of the last layer, and the caches.
+        Raises:
+            CallError: if there are not as many caches as layers.
         """
         layers: tuple[Any, ...] = self.modules
+        if type(cache) is not tuple or len(cache) != len(layers):
+            size = f" of {len(cache)}" if type(cache) is tuple else ""
+            raise CallError(
+                f"Sequential got a cache of type {type(cache).__name__}{size}; expected a tuple of "
+                f"{len(layers)}, one cache for each layer.",
+                "pass what make_cache of this Sequential returned.",
+            )
         after = []
         for layer, before in zip(layers, cache, strict=True):
             x, new = layer.decode(x, before, **kwargs)

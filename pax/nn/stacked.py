@@ -132,9 +132,11 @@ class Stack(Module):
         Returns:
             The output of the last layer, and the caches.
         Raises:
-            ShapeError: if a layer changes the shape of what it gets.
+            ShapeError: if a layer changes the shape of what it gets, or the cache is that of
+                another number of layers.
             DtypeError: if a layer changes its dtype.
         """
+        _check_cache(self, cache)
         return (_decode_in_scan if is_tracing() else _decode_in_loop)(self, x, cache, kwargs)
 
     def unstack(self) -> list[Any]:
@@ -275,6 +277,17 @@ def _decoded(
     y, cache = block.decode(x, cache, **kwargs)
     _check_kept(stack, x, y)
     return y, cache
+
+
+def _check_cache(stack: Stack, cache: Any) -> None:
+    """Raises unless each array of a cache has an axis for the layers: one is picked by number."""
+    for shape in map(jnp.shape, jax.tree_util.tree_leaves(cache)):
+        if len(shape) < 2 or shape[1] != stack.num_layers:
+            raise ShapeError(
+                f"{stack!r} got a cache with an array of shape {shape}; expected (batch, "
+                f"{stack.num_layers}, ...).",
+                "pass what make_cache of this stack returned.",
+            )
 
 
 def _layer_of(i: Any, cache: Any) -> Any:

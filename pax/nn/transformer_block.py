@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Shaped
 
-from pax._core import ArgumentError, Module, ShapeError, arguments
+from pax._core import ArgumentError, CallError, Module, ShapeError, arguments
 from pax.nn import given
 from pax.nn.attention import MultiHeadAttention
 from pax.nn.dropout import Dropout
@@ -192,11 +192,13 @@ class TransformerBlock(Module):
         Raises:
             ArgumentError: if the cache cannot hold the tokens, a length is not in 0 ... T, or the
                 block is not causal.
+            CallError: if cache is no pair, as `make_cache` returns it.
             DtypeError: if x is not floating, or lengths are not integers.
             ShapeError: if shapes do not fit.
         """
         self._check_causal()
         x = given.floating(self, x)
+        self._check_cache(cache)
         before, of_source = cache
         after: Any = None
 
@@ -238,6 +240,20 @@ class TransformerBlock(Module):
             raise ArgumentError(
                 f"{self!r} has cross_attention, and got no source.",
                 "call it as block(x, source); decoding takes it in make_cache(..., source=source).",
+            )
+
+    def _check_cache(self, cache: Any) -> None:
+        if not isinstance(cache, tuple) or len(cache) != 2:
+            raise CallError(
+                f"{self!r} got a cache of type {type(cache).__name__}; expected a pair, that of "
+                "the attention and that of the source.",
+                "pass what make_cache of this block returned.",
+            )
+        if (cache[1] is None) != (self.cross_attention is None):
+            has, made = ("no ", "one") if self.cross_attention is None else ("", "none")
+            raise CallError(
+                f"{self!r} has {has}cross_attention, and got a cache with {made} for it.",
+                "pass what make_cache of this block returned.",
             )
 
     def _check_causal(self) -> None:

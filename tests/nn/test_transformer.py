@@ -226,6 +226,48 @@ SHOWN = "TransformerBlock(norm_first=True, dropout_rate=0.0, is_causal=True)"
         f"{SHOWN} got batch_size=3 and a source of 2 rows; expected one for each row.",
         "repeat the source, or choose its batch size.",
     ),
+    Bad(
+        lambda: block().decode(X, pax.MultiHeadAttention(2, 4, 1.0).make_cache(B, 3)),
+        pax.CallError,
+        f"{SHOWN} got a cache of type KeyValueCache; expected a pair, that of the attention and "
+        "that of the source.\n  at: model",
+        "pass what make_cache of this block returned.",
+    ),
+    Bad(
+        lambda: block(cross_attention=pax.MultiHeadAttention(2, 4, 1.0)).decode(
+            X, block().make_cache(B, 3)
+        ),
+        pax.CallError,
+        f"{SHOWN} has cross_attention, and got a cache with none for it.\n  at: model",
+        "pass what make_cache of this block returned.",
+    ),
+    Bad(
+        lambda: block().decode(X, (block().make_cache(B, 3)[0],) * 2),
+        pax.CallError,
+        f"{SHOWN} has no cross_attention, and got a cache with one for it.\n  at: model",
+        "pass what make_cache of this block returned.",
+    ),
+    Bad(
+        lambda: pax.Sequential(block(), block()).decode(X, (block().make_cache(B, 3),)),
+        pax.CallError,
+        "Sequential got a cache of type tuple of 1; expected a tuple of 2, one cache for each "
+        "layer.\n  at: model",
+        "pass what make_cache of this Sequential returned.",
+    ),
+    Bad(
+        lambda: pax.Sequential(block()).decode(X, None),
+        pax.CallError,
+        "Sequential got a cache of type NoneType; expected a tuple of 1, one cache for each layer."
+        "\n  at: model",
+        "pass what make_cache of this Sequential returned.",
+    ),
+    Bad(
+        lambda: pax.Stack(block, 3).decode(X, pax.Stack(block, 2).make_cache(B, 4)),
+        pax.ShapeError,
+        "Stack(num_layers=3) got a cache with an array of shape (2, 2, 2, 4, 4); expected "
+        "(batch, 3, ...).\n  at: model",
+        "pass what make_cache of this stack returned.",
+    ),
 )
 def test_errors(bad: Bad, unchecked: None) -> None:
     bad.check()
