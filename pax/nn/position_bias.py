@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer
 
 import pax.functional as F
@@ -180,7 +181,7 @@ def _relative(module: Module, query_positions: Any, key_positions: Any) -> Array
                 f"{module!r} got {name}_positions of dtype {at.dtype}; expected integers.",
                 "give one integer for each place: jnp.arange(T).",
             )
-        both.append(at)
+        both.append(at.astype(np.int32))  # a difference of unsigned ones would wrap around
     query, key = both
     if query.ndim == 0 or key.ndim == 0 or query.shape[:-1] != key.shape[:-1]:
         raise ShapeError(

@@ -43,6 +43,13 @@ def test_alibi_by_hand() -> None:
     np.testing.assert_array_equal(bias[:, 1], -distance / 256)
 
 
+def test_differences_of_unsigned_positions_do_not_wrap_around() -> None:
+    at, key_at = np.arange(3, dtype=np.uint8), np.arange(4, dtype=np.uint16)
+    bias = pax.Alibi(H)(at, key_at)
+    distance = np.abs(np.arange(3)[:, None] - np.arange(4))
+    np.testing.assert_array_equal(bias[0], -distance / 16)
+
+
 def test_relative_bias_by_hand() -> None:
     layer = pax.RelativePositionBias(4, 3, H, is_bidirectional=False)
     weight = np.asarray(layer.weight)
