@@ -23,17 +23,25 @@ def can_rewind(cache: Any, room: int) -> bool:
     return all(has_positions(x) and x.positions.shape[-1] >= room for x in parts)
 
 
-def rewound(cache: Any, count: Array) -> Any:
-    """Returns a cache without its last tokens, `count` [B] of them."""
+def rewound(before: Any, cache: Any, count: Array) -> Any:
+    """Returns a cache without its last tokens, `count` [B] of them.
 
-    def without(part: Any) -> Any:
+    Args:
+        before: the cache before its last tokens were read: what got none of them, such as a
+            source that is only read, stays as it is.
+        cache: the cache.
+        count: shape [B].
+    """
+
+    def without(old: Any, part: Any) -> Any:
         back = count.reshape(-1, *[1] * (part.length.ndim - 1))
-        length = part.length - back.astype(part.length.dtype)
-        is_kept = part.positions < length[..., None]
+        has_read = part.length > old.length
+        length = jnp.where(has_read, part.length - back.astype(part.length.dtype), part.length)
+        is_kept = (part.positions < length[..., None]) | ~has_read[..., None]
         positions = jnp.where(is_kept, part.positions, -1)
         return part._replace(positions=positions, length=length)
 
-    return jax.tree.map(without, cache, is_leaf=has_positions)
+    return jax.tree.map(without, before, cache, is_leaf=has_positions)
 
 
 def has_positions(x: Any) -> bool:

@@ -279,7 +279,7 @@ def _with_kept(
 ) -> Any:
     """Returns the cache of a model that has seen the kept ones of tokens [B, D + 1] alone."""
     if can_rewind(after, room):
-        return rewound(after, size - kept)
+        return rewound(before, after, size - kept)
     return decoded("speculative", model, tokens, before, kept)[1]
 
 

@@ -80,6 +80,24 @@ class Window(Table):
         return self.logits[seen[:, :-1], seen[:, 1:]], new
 
 
+class Sourced(Window):
+    """The same chain, whose tokens move up by the number of places that it sees of a source."""
+
+    def make_cache(self, batch_size: int, max_length: int) -> Any:
+        seen = jnp.where(jnp.arange(30) % 2 == 0, -1, jnp.arange(30))
+        positions = jnp.tile(seen[None], (batch_size, 1))
+        source = Places(positions, positions, jnp.sum(positions >= 0, axis=1, dtype=jnp.int32))
+        return super().make_cache(batch_size, max_length), source
+
+    def decode(self, tokens: Any, cache: Any, *, lengths: Any = None) -> Any:
+        logits, new = super().decode(tokens, cache[0], lengths=lengths)
+        count = jnp.sum(cache[1].positions >= 0, axis=1)[:, None, None]
+        vocab_size = logits.shape[-1]
+        moved = (jnp.arange(vocab_size)[None, None] + count) % vocab_size
+        moved = jnp.broadcast_to(moved, logits.shape)
+        return jnp.take_along_axis(logits, moved, axis=-1), (new, cache[1])
+
+
 class Recurrent(pax.Module):
     """A language model whose cache is the state of a recurrent cell."""
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pax import generation
-from tests.generation.models import Recurrent, Table, Window, chi_square, pairs, softmax
+from pax.generation.rewinding import rewound
+from tests.generation.models import Recurrent, Sourced, Table, Window, chi_square, pairs, softmax
 
 V, N = 5, 7
 PROMPT = jnp.array([[1, 2, 3], [2, 4, 0], [0, 3, 3]], jnp.int32)
@@ -19,11 +20,12 @@ LENGTHS = jnp.array([3, 2, 1])
 run = functools.partial(generation.speculative, max_new_tokens=N, num_draft_tokens=3)
 
 #: A model and a draft that is often wrong, for each kind of cache: one that is made again, one
-#: that is taken back, and a ring that has forgotten what it was.
+#: that is taken back, a ring that has forgotten what it was, and one beside a source with holes.
 CACHES: dict[str, tuple[Any, Any]] = {
     "state": (Table(V), Table(V, 1)),
     "places": (Window(V), Window(V, 1)),
     "ring": (Window(V, size=3), Window(V, 1, size=4)),
+    "source": (Sourced(V), Sourced(V, 1)),
 }
 
 
@@ -39,6 +41,16 @@ def test_the_likeliest_tokens_are_the_same(kind: str) -> None:
     assert len({*out.lengths.tolist()}) > 1
     np.testing.assert_allclose(out.log_probs, alone.log_probs, rtol=1e-5)
     assert 0 < out.num_accepted.sum() < out.num_drafted.sum()
+
+
+def test_tokens_are_struck_out_and_a_source_is_not() -> None:
+    before = Sourced(V).make_cache(2, 6)
+    at = jnp.array([[0, 1, 2, 3, -1, -1], [0, 1, -1, -1, -1, -1]])
+    after = before[0]._replace(positions=at, length=jnp.array([4, 2])), before[1]
+    places, source = rewound(before, after, jnp.array([3, 0]))
+    assert places.length.tolist() == [1, 2]
+    assert places.positions.tolist() == [[0, -1, -1, -1, -1, -1], [0, 1, -1, -1, -1, -1]]
+    jax.tree.map(np.testing.assert_array_equal, source, before[1])
 
 
 @pytest.mark.slow
