@@ -43,13 +43,18 @@ def prefill(
         _, cache = decoded(function, model, prompt[:, :-1], cache, before)
     if lengths is None:
         return prompt[:, -1], cache
-    return jnp.take_along_axis(prompt, lengths[:, None] - 1, axis=1)[:, 0], cache
+    last = jnp.take_along_axis(prompt, jnp.clip(lengths[:, None] - 1, 0, time - 1), axis=1)[:, 0]
+    # a length that cannot be, inside a transformation, ends the row
+    return jnp.where((lengths >= 1) & (lengths <= time), last, -1), cache
 
 
 def decoded(
     function: str, model: Any, tokens: Array, cache: Any, lengths: Array | None
 ) -> tuple[Array, Any]:
-    """Returns the logits [B, T, V] after tokens [B, T], and the cache; checks both."""
+    """Returns the logits [B, T, V] after tokens [B, T], and the cache; checks both.
+
+    After a negative token the logits are NaN, whatever the model makes of it.
+    """
     logits, new = model.decode(tokens, cache, lengths=lengths)
     if logits.ndim != 3 or logits.shape[:2] != tokens.shape:
         raise ShapeError(
@@ -69,7 +74,7 @@ def decoded(
             f"{forms(new)} for {forms(cache)}.",
             "return a cache of the structure, shapes and dtypes of the one from make_cache.",
         )
-    return logits, new
+    return jnp.where(tokens[:, :, None] < 0, jnp.nan, logits), new
 
 
 def check_vocabulary(

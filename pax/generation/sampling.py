@@ -79,7 +79,9 @@ def filtered(logits: Array, sampling: Sampling, seen: Array | None) -> Array:
         logits = penalized(logits, seen, sampling.repetition_penalty)
     if sampling.temperature is not None:
         temperature = by_row(sampling.temperature, logits)
-        # with a temperature of 0 the largest logit is taken, whatever the others become
+        # a small temperature makes the smaller ones -inf, and none +inf; with one of 0 the largest
+        # is taken, whatever the others become
+        logits = logits - jnp.max(logits, axis=-1, keepdims=True)
         logits = logits / jnp.where(temperature > 0, temperature, 1).astype(logits.dtype)
     if sampling.top_k is not None:
         logits = keep_top_k(logits, sampling.top_k)

@@ -12,6 +12,7 @@ import pytest
 
 import pax
 from pax import generation
+from pax.generation.sampling import Sampling, filtered
 from tests.contracts.case import optimization
 from tests.counting import count_compilations
 from tests.generation.models import Recurrent, Table, chi_square, pairs, softmax
@@ -203,6 +204,24 @@ def test_rows_without_a_distribution_end() -> None:
     np.testing.assert_array_equal(
         np.isnan(none.log_probs), np.arange(N)[None] == np.array([[1], [1]])
     )
+
+
+@pytest.mark.slow
+def test_lengths_that_cannot_be_end_their_rows_inside_jit() -> None:
+    """A table, unlike `pax.Embed`, knows some token for every index."""
+    prompt = jnp.tile(PROMPT[:1], (4, 1))
+    run = jax.jit(lambda n: generation.generate(MODEL, prompt, max_new_tokens=2, lengths=n)[:3])
+    tokens, lengths, log_probs = run(jnp.array([3, 0, 4, -1]))
+    assert lengths.tolist() == [2, 0, 0, 0]
+    assert (tokens[1:] == -1).all()
+    assert jnp.isnan(log_probs[:, 0]).tolist() == [False, True, True, True]
+
+
+def test_a_tiny_temperature_leaves_the_largest_logit() -> None:
+    logits = 1e10 * jax.random.normal(KEY, (3, 7))
+    left = filtered(logits, Sampling(temperature=jnp.asarray(1e-35)), None)
+    is_largest = jnp.arange(7)[None] == logits.argmax(axis=1)[:, None]
+    np.testing.assert_array_equal(left, jnp.where(is_largest, 0, -jnp.inf))
 
 
 def test_an_empty_batch() -> None:
