@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from pax._core import ArgumentError, DtypeError, Module, ShapeError, forms
 from pax.generation import inputs
@@ -97,31 +97,36 @@ def check_room(
 
     A window needs no more room than it has. Whether there is one, a cache for all tokens shows.
     """
-    parts = [x for x in jax.tree.leaves(cache, is_leaf=has_positions) if has_positions(x)]
-    used = [inputs.known(part.length) for part in parts]
-    counts = None if lengths is None else inputs.known(lengths)
-    if any(x is None for x in used) or (lengths is not None and counts is None) or not len(prompt):
+    is_known = not any(isinstance(x, Tracer) for x in (lengths, *jax.tree.leaves(cache)))
+    if not is_known or not len(prompt):
         return
-    counts = np.full(len(prompt), prompt.shape[1]) if counts is None else counts
+    counts = np.full(len(prompt), prompt.shape[1]) if lengths is None else np.asarray(lengths)
     more = counts + max_new_tokens - 1  # the last token of all never goes in
-    for part, before in zip(parts, used, strict=True):
-        total = int((np.asarray(before).reshape(len(prompt), -1).max(axis=1) + more).max())
-        if total > part.positions.shape[-1] and _would_grow(model, cache, len(prompt), total):
+    for i, part in enumerate(_parts(cache)):
+        slots, used = part.positions.shape[-1], np.asarray(part.length)
+        if used.shape[:1] != (len(prompt),):
+            return  # the model refuses it
+        total = int((used.reshape(len(prompt), -1).max(axis=1) + more).max())
+        if total > slots and _slots(model, len(prompt), total, i) > slots:
             raise ArgumentError(
-                f"{function} got a cache with room for {part.positions.shape[-1]} tokens of a "
-                f"row; with max_new_tokens={max_new_tokens} there may be {total}.",
+                f"{function} got a cache with room for {slots} tokens of a row; with "
+                f"max_new_tokens={max_new_tokens} there may be {total}.",
                 f"make a larger one: model.make_cache({len(prompt)}, max_length={total}).",
             )
 
 
-def _would_grow(model: Any, cache: Any, batch: int, total: int) -> bool:
-    """Returns whether the model would make a larger cache for so many tokens."""
+def _slots(model: Any, batch: int, total: int, part: int) -> int:
+    """Returns the slots of a part of the cache that the model makes for so many tokens."""
     try:
-        inspect.signature(model.make_cache).bind(batch, total)
-    except TypeError:  # it needs a source: the logits will be NaN where the cache is full
-        return False
-    new = jax.eval_shape(lambda: model.make_cache(batch, total))
-    return [x.shape for x in jax.tree.leaves(new)] != [x.shape for x in jax.tree.leaves(cache)]
+        new = _parts(jax.eval_shape(lambda: model.make_cache(batch, total)))
+    except (ArgumentError, TypeError):  # it needs a source: where a cache is full, logits are NaN
+        return 0
+    return new[part].positions.shape[-1] if part < len(new) else 0
+
+
+def _parts(cache: Any) -> list[Any]:
+    """Returns the parts of a cache that are like `pax.KeyValueCache`."""
+    return [x for x in jax.tree.leaves(cache, is_leaf=has_positions) if has_positions(x)]
 
 
 def is_one_of(tokens: Array, values: tuple[int, ...]) -> Array:

@@ -12,10 +12,11 @@ import pytest
 
 import pax
 from pax import generation
+from pax.generation.interface import check_room
 from pax.generation.sampling import Sampling, filtered
 from tests.contracts.case import optimization
 from tests.counting import count_compilations
-from tests.generation.models import Recurrent, Table, chi_square, pairs, softmax
+from tests.generation.models import Recurrent, Sourced, Table, chi_square, pairs, softmax
 
 V, N = 5, 6
 MODEL = Table(V)
@@ -215,6 +216,15 @@ def test_lengths_that_cannot_be_end_their_rows_inside_jit() -> None:
     assert lengths.tolist() == [2, 0, 0, 0]
     assert (tokens[1:] == -1).all()
     assert jnp.isnan(log_probs[:, 0]).tolist() == [False, True, True, True]
+
+
+def test_a_source_needs_no_room_for_tokens() -> None:
+    """Nor is a cache of another batch too small: the model refuses it."""
+    model = Sourced(V)
+    check_room("generate", model, model.make_cache(2, 64), PROMPT, None, 20)
+    check_room("generate", model, model.make_cache(3, 4), PROMPT, None, 20)
+    with pytest.raises(pax.ArgumentError, match=r"room for 4 tokens of a row; .* may be 22"):
+        check_room("generate", model, model.make_cache(2, 4), PROMPT, None, 20)
 
 
 def test_a_tiny_temperature_leaves_the_largest_logit() -> None:
