@@ -16,13 +16,13 @@ from tests.counting import count_compilations
 
 #: Small sizes; what takes seconds to compile runs with the slow tests.
 MODELS: dict[str, dict[str, Any]] = {
-    "dense": {"depth": 12},
+    "dense": {"depth": 6},
     "mlp": {"batch": 16, "inputs": 32, "width": 64},
     "cnn": {"batch": 8, "image": 12, "channels": (4, 8), "hidden": 16},
     "transformer": {"batch": 4, "time": 16, "layers": 1, "width": 32, "heads": 2},
     "resnet": {"batch": 8, "image": 8, "blocks_per_group": (1, 1, 1)},
 }
-SLOW = ("resnet",)
+SLOW = ("mlp", "resnet")
 
 
 @dataclasses.dataclass

@@ -43,8 +43,14 @@ PAGES = pages()
 
 
 def each(names: Iterable[str]) -> pytest.MarkDecorator:
-    """Runs a test once for each name; whole networks, costly to compile, with the slow ones."""
-    costly = ("pax/nets/", "docs/nets", "docs/layers/transformer")
+    """Runs a test once for each name; what is costly to compile, with the slow ones.
+
+    That are whole networks, and pages beside the docstrings of the functions that they are about.
+    """
+    costly = (
+        *("pax/nets/", "pax/nn/transformer"),
+        *("docs/nets", "docs/layers/", "docs/generation", "docs/optimizers", "docs/training"),
+    )
     slow = pytest.mark.slow
     return pytest.mark.parametrize(
         "name",

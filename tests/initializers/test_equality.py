@@ -87,11 +87,17 @@ def test_variance_scaling(mode: str, distribution: str) -> None:
         for law in ("normal", "uniform")
     ],
 )
-def test_presets(name: str) -> None:
-    key = jax.random.key(2)
-    assert_same(*both(name, {}, key, (3, 5, 7, 11)))
-    assert_same(*both(name, {"in_axis": 0, "out_axis": 1}, key, (3, 5, 7, 11)))
-    assert_same(*both(name, {"dtype": jnp.bfloat16}, key, (3, 5, 7, 11)))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        pytest.param({"in_axis": 0, "out_axis": 1}, marks=SLOW),
+        pytest.param({"dtype": jnp.bfloat16}, marks=SLOW),
+    ],
+    ids=["default", "axes", "bfloat16"],
+)
+def test_presets(name: str, arguments: dict[str, Any]) -> None:
+    assert_same(*both(name, arguments, jax.random.key(2), (3, 5, 7, 11)))
 
 
 @optimized

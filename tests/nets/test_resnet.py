@@ -15,6 +15,8 @@ from tests.counting import count_compilations
 from tests.nn.bad import Bad, each
 from tests.nn.run import called
 
+VERSIONS = pytest.mark.parametrize("resnet_v2", [False, pytest.param(True, marks=pytest.mark.slow)])
+
 
 def small(**options: Any) -> Any:
     """Returns a network of three blocks; the first needs no projection."""
@@ -96,7 +98,7 @@ def test_projection_where_it_is_asked_for() -> None:
     assert first.proj_conv.weight.shape == (1, 1, 64, 64)
 
 
-@pytest.mark.parametrize("resnet_v2", [False, True])
+@VERSIONS
 def test_data_formats_agree(resnet_v2: bool) -> None:
     key, x = jax.random.key(0), images(2, 3, 16, 16)
     first = with_logits(small(resnet_v2=resnet_v2, rng_key=key)).eval()
@@ -119,7 +121,7 @@ def test_the_key_decides() -> None:
     np.testing.assert_array_equal(drawn, pax.next_rng_key())  # nothing was taken from the stream
 
 
-@pytest.mark.parametrize("resnet_v2", [False, True])
+@VERSIONS
 def test_mixed_precision_is_the_rounded_result(resnet_v2: bool) -> None:
     net, x = with_logits(small(resnet_v2=resnet_v2)).eval(), images(2, 3, 8, 8)
     found = called(net.apply(pax.experimental.default_mp_policy), x)

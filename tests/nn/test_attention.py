@@ -83,7 +83,10 @@ def test_masks_of_numbers(dtype: Any) -> None:
     np.testing.assert_array_equal(found, called(attention, QUERY, KEY, VALUE, mask))
 
 
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize(
+    "dtype",
+    [jnp.float16, *(pytest.param(t, marks=pytest.mark.slow) for t in (jnp.bfloat16, jnp.float32))],
+)
 def test_places_that_see_nothing_give_the_last_bias_and_no_gradient(dtype: Any) -> None:
     attention = layer().map(lambda x: x.astype(dtype))
     inputs = [jnp.asarray(x, dtype) for x in (QUERY, KEY, VALUE)]

@@ -139,7 +139,16 @@ AS_THEY_ARE = {
 }
 
 
-@pytest.mark.parametrize("make", AS_THEY_ARE.values(), ids=AS_THEY_ARE)
+QUICK = {"another step", "a replaced call of a layer", "several layers", "a cell under a policy"}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=() if name in QUICK else pytest.mark.slow)
+        for name, make in AS_THEY_ARE.items()
+    ],
+)
 def test_what_does_more_than_the_class_says_is_stepped_as_it_is(make: Any) -> None:
     cell = make()
     plain = next(make() for make in CELLS.values() if isinstance(cell, type(make())))

@@ -62,7 +62,7 @@ def reference(data_format: str, mean: Any = None, variance: Any = None) -> Refer
 
 
 @ALL
-@pytest.mark.parametrize("affine", [True, False], ids=["affine", "bare"])
+@pytest.mark.parametrize("affine", [True, slow(False)], ids=["affine", "bare"])
 def test_training(n: int, data_format: str, affine: bool) -> None:
     assert_like_torch(
         lambda: LAYERS[n - 1](4, affine, affine, eps=1e-3, data_format=data_format),

@@ -106,7 +106,7 @@ def convolutions(draw: Any, n: int) -> tuple[Any, dict[str, Any], tuple[int, ...
     return kernel, options, (2, *space, channels) if last else (2, channels, *space)
 
 
-@pytest.mark.parametrize("n", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 @settings(max_examples=6)
 @given(data=st.data())
 def test_every_combination(n: int, data: st.DataObject) -> None:

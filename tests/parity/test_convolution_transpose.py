@@ -22,7 +22,8 @@ LAYERS: list[Callable[..., pax.Module]] = [
 NAMES = torch.nn.functional
 TORCH = [NAMES.conv_transpose1d, NAMES.conv_transpose2d, NAMES.conv_transpose3d]
 FORMATS = [("NWC", "NCW"), ("NHWC", "NCHW"), ("NDHWC", "NCDHW")]
-RANKS = pytest.mark.parametrize("n", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
+LATER = [pytest.param(n, marks=pytest.mark.slow) for n in (2, 3)]
+RANKS = pytest.mark.parametrize("n", [1, *LATER])
 PAIRS = [(1, 0), (0, 2)]
 
 
@@ -118,8 +119,8 @@ def test_every_combination(n: int, data: st.DataObject) -> None:
     )
 
 
-@pytest.mark.parametrize("n", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
-@pytest.mark.parametrize("groups", [1, 2, 4])
+@RANKS
+@pytest.mark.parametrize("groups", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_arguments_of_torch(n: int, groups: int) -> None:
     kernel, stride, rate, theirs, extra = (3, 4, 2)[:n], 3, 2, 1, 2
     pairs = [(rate * (k - 1) - theirs,) * 2 for k in kernel]
@@ -146,7 +147,7 @@ def test_the_arguments_of_torch(n: int, groups: int) -> None:
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID", "pairs"])
-@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("n", [1, LATER[0]])
 def test_haiku_with_the_same_weight(n: int, padding: str) -> None:
     options: dict[str, Any] = {
         "stride": (2, 3)[:n],

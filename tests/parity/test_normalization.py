@@ -17,13 +17,13 @@ slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 
 AXES: list[Any] = [
     1,
-    0,
-    (2, 3),
+    slow(0),
+    slow((2, 3)),
     (-3, -1),
-    [1, 2],
-    slice(1, None),
+    slow([1, 2]),
+    slow(slice(1, None)),
     slice(2, None),
-    slice(None),
+    slow(slice(None)),
 ]
 
 
@@ -76,8 +76,10 @@ def test_group_norm_channels_first(data_format: str) -> None:
     )
 
 
-@pytest.mark.parametrize("data_format", ["N...C", pytest.param("NC...", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("axis", [slice(1, None), slice(2, None), (1, 3), 2, [2, 3]], ids=str)
+@pytest.mark.parametrize("data_format", ["N...C", slow("NC...")])
+@pytest.mark.parametrize(
+    "axis", [slow(slice(1, None)), slice(2, None), (1, 3), slow(2), slow([2, 3])], ids=str
+)
 def test_group_norm_over_any_axes(axis: Any, data_format: str) -> None:
     create = {"create_scale": False, "create_offset": False}
     theirs = hk.without_apply_rng(
