@@ -30,7 +30,10 @@ LAYERS: list[tuple[Callable[[], pax.Module], tuple[str, ...], tuple[str, ...]]] 
     (
         lambda: pax.MultiHeadAttention(1, 2, 1.0),
         ("query", "key", "value"),
-        ("mask=None", "is_causal=False"),
+        (
+            *("mask=None", "is_causal=False", "positions=None", "key_positions=None"),
+            *("segment_ids=None", "key_segment_ids=None", "bias=None", "position=None"),
+        ),
     ),
     (lambda: pax.EMA(1.0, 0.9), ("xs",), ()),
 ]
