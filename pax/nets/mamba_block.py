@@ -86,21 +86,24 @@ class MambaBlock(ParameterModule):
     ) -> tuple[Array, MambaCache]:
         """Reads the next inputs, shape [B, T, D], of which each row has so many."""
         new, z = jnp.split(self.in_projection(self.norm(x)), 2, axis=-1)
+        held = None
+        if lengths is not None:
+            held = (jnp.arange(x.shape[1])[None] < lengths[:, None])[..., None]
+            new = jnp.where(held, new, 0)  # what is no token may be NaN
         inputs = jnp.concatenate([cache.inputs.astype(new.dtype), new], axis=1)
-        y, state = self._scan(jax.nn.silu(self.conv(inputs)), cache.state, lengths)
+        y, state = self._scan(jax.nn.silu(self.conv(inputs)), cache.state, held)
         y = self.out_projection(y * jax.nn.silu(z))
         after = MambaCache(self._last(inputs, lengths).astype(cache.inputs.dtype), state)
         return x + y.astype(x.dtype), after
 
-    def _scan(self, x: Array, state: Array, lengths: Array | None) -> tuple[Array, Array]:
+    def _scan(self, x: Array, state: Array, held: Array | None) -> tuple[Array, Array]:
         step_rank, state_dim, _ = self.sizes
         wide = _wide(x)
         ends = (step_rank, step_rank + state_dim)
         step, b, c = jnp.split(self.selection(x), ends, axis=-1)
         delta = jax.nn.softplus(self.step_projection(step).astype(wide))
-        if lengths is not None:  # a step of no time leaves the state as it is
-            is_held = jnp.arange(x.shape[1])[None] < lengths[:, None]
-            delta = jnp.where(is_held[..., None], delta, 0)
+        if held is not None:  # a step of no time leaves the state as it is
+            delta = jnp.where(held, delta, 0)
         rate = -jnp.exp(self.log_rate.astype(wide))
         after, y = F.selective_scan(
             x.astype(wide), delta, rate, b.astype(wide), c.astype(wide), state.astype(wide)

@@ -33,6 +33,15 @@ def test_wrong_lengths_in_a_compiled_program_spoil_their_rows_alone() -> None:
     assert np.isnan(logits[1]).all()
 
 
+def test_what_is_no_token_is_not_read() -> None:
+    net = network()
+    run = jax.jit(lambda net, x, c, n=None: net.decode(x, c, lengths=n))
+    first, after = np.array([[3, 1, 4], [1, -1, 99]]), np.array([[2], [5]])
+    _, cache = run(net, first, net.make_cache(2, 4), np.array([3, 1]))
+    logits, _ = run(net, after, cache)
+    np.testing.assert_allclose(logits[1, 0], net(np.array([[1, 5]]))[0, 1], atol=1e-6)
+
+
 TOKENS = np.zeros((2, 3), np.int32)
 
 
