@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer, Num, Shaped
 
 import pax.functional as F
@@ -60,12 +61,16 @@ class Embed(ParameterModule):
         Args:
             x: indices of any shape, integer, in [0, vocab_size).
         Returns:
-            Shape [*x.shape, embed_dim].
+            Shape [*x.shape, embed_dim]. Where a compiled program finds an index that is not in the
+            table, its vector is NaN, and has no gradient.
         Raises:
+            ArgumentError: if an index is not in the table, where the values of x are known.
             DtypeError: if x is not an array of integers.
         """
-        x = _indices(self, x)
-        return F.embed(x, self.weight, padding_index=self.padding_index)
+        indices, known = _indices(self, x), given.known(x)
+        if known is not None:
+            _check_range(self, known, self.vocab_size)
+        return F.embed(indices, self.weight, padding_index=self.padding_index)
 
     def attend(self, x: Float[ArrayLike, "*shape embed_dim"]) -> Float[Array, "*shape vocab_size"]:
         """Returns how well vectors fit each vector of the table: an output layer with its weights.
@@ -207,3 +212,16 @@ def _indices(module: Any, x: Any) -> Array:
             "convert them first: x.astype(jnp.int32).",
         )
     return x
+
+
+def _check_range(module: Any, x: np.ndarray, size: int) -> None:
+    """Raises unless all indices are of a table of this size."""
+    lowest, highest = (int(x.min()), int(x.max())) if x.size else (0, 0)
+    if lowest < 0 or highest >= size:
+        raise ArgumentError(
+            f"{module!r} got the index {lowest if lowest < 0 else highest}; expected 0 to "
+            f"{size - 1}.",
+            "give padding an index of the table, and mask it out; none counts from the end."
+            if lowest < 0
+            else f"build the table with vocab_size={highest + 1}, or look for the wrong index.",
+        )

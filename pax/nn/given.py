@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 from pax._core import CallError, DtypeError, Module, ShapeError
@@ -25,6 +26,13 @@ def array(module: Module, x: Any, what: str = "input") -> Array:
             "turn what it holds into numbers first; rows of unequal lengths need padding.",
         )
     return jnp.asarray(x)
+
+
+def known(x: Any) -> np.ndarray | None:
+    """Returns the numbers of an array, or None where this program cannot see them."""
+    if isinstance(x, Tracer) or not getattr(x, "is_fully_addressable", True):
+        return None
+    return np.asarray(x)
 
 
 def floating(module: Module, x: Any, what: str = "input") -> Array:

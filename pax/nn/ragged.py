@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 
 from pax._core import ArgumentError, DtypeError, Module, ShapeError, forms
 from pax.nn import given
@@ -30,7 +29,6 @@ def checked_lengths(module: Module, lengths: Any, batch: int, steps: int) -> Arr
     """Returns lengths as an array [B]; raises if they are not, or cannot be right."""
     if lengths is None:
         return None
-    known = not isinstance(lengths, Tracer) and getattr(lengths, "is_fully_addressable", True)
     array = given.array(module, lengths, "lengths")
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise DtypeError(
@@ -43,8 +41,9 @@ def checked_lengths(module: Module, lengths: Any, batch: int, steps: int) -> Arr
             f"({batch},).",
             "give one number for each row of the batch.",
         )
-    if known:
-        _check_values(module, np.asarray(lengths), steps)
+    known = given.known(lengths)
+    if known is not None:
+        _check_values(module, known, steps)
     return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)  # as many as steps
 
 

@@ -24,9 +24,40 @@ def test_by_hand(dtype: Any) -> None:
     np.testing.assert_array_equal(y, [[[20, 21], [0, 1]], [[10, 11], [20, 21]]])
 
 
-def test_what_is_not_in_the_table_shows() -> None:
-    y = by_hand()(jnp.array([3, -1, 1]))
+def test_what_is_not_in_the_table_is_nan_in_compiled_programs() -> None:
+    y = jax.jit(by_hand())(jnp.array([3, -1, 1]))
     np.testing.assert_array_equal(y, [[np.nan, np.nan], [np.nan, np.nan], [10, 11]])
+
+
+@pytest.mark.parametrize("make", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
+def test_what_is_not_in_the_table_is_an_error_where_it_is_known(make: Any) -> None:
+    class Model(pax.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = by_hand()
+
+        def __call__(self, x: Any) -> Any:
+            return self.tokens(x)
+
+    for indices, dtype, text in (
+        (
+            [[0, 7], [3, 1]],
+            np.int8,
+            "Embed(vocab_size=3, embed_dim=2) got the index 7; expected 0 to 2.\n"
+            "  at: model.tokens\n"
+            "  fix: build the table with vocab_size=8, or look for the wrong index.",
+        ),
+        (
+            [2, -1, 5],
+            np.int32,
+            "Embed(vocab_size=3, embed_dim=2) got the index -1; expected 0 to 2.\n"
+            "  at: model.tokens\n"
+            "  fix: give padding an index of the table, and mask it out; none counts from the end.",
+        ),
+    ):
+        with pytest.raises(pax.ArgumentError) as caught:
+            Model()(make(np.array(indices, dtype)))
+        assert str(caught.value) == text
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 1)], ids=str)
