@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Integer
 
 import pax.initializers as initializers
-from pax._core import Module, ShapeError, arguments
+from pax._core import CallError, Module, ShapeError, arguments
 from pax.nets import keys, token_counts
 from pax.nets.mamba_block import MambaBlock, MambaCache
 from pax.nn import Embed, RMSNorm, Stack
@@ -100,7 +100,11 @@ class Mamba(Module):
             DtypeError: if x is not an array of integers.
             ShapeError: if x has another rank.
         """
-        self._check(x)
+        if np.ndim(x) != 2:
+            raise ShapeError(
+                f"{self!r} got tokens of shape {np.shape(x)}; expected [B, T].",
+                "add the batch axis with x[None].",
+            )
         return self._logits(self.blocks(self.embed(x)))
 
     def make_cache(self, batch_size: int, max_length: int) -> MambaCache:
@@ -139,23 +143,23 @@ class Mamba(Module):
             lengths that are not from 0 to T, the logits of their rows are NaN.
         Raises:
             ArgumentError: if lengths are not from 0 to T, where their values are known.
+            CallError: if cache is no MambaCache.
             DtypeError: if x or lengths are not integers.
-            ShapeError: if x has another rank, or lengths another shape than [B].
+            ShapeError: if x has another rank, x and cache are not of as many rows, or lengths have
+                another shape than [B].
         """
-        self._check(x)
+        if not isinstance(cache, MambaCache):
+            raise CallError(
+                f"{self!r} got a cache of type {type(cache).__name__}; expected MambaCache.",
+                "start with cache = net.make_cache(batch_size, max_length).",
+            )
+        token_counts.check_rows(self, x, cache.state.shape[0])
         counts = token_counts.checked(self, x, lengths)
         y, cache = self.blocks.decode(self.embed(x), cache, lengths=counts)
         return token_counts.or_nan(self._logits(y), counts), cache
 
     def _logits(self, x: Array) -> Array:
         return self.embed.attend(self.norm(x))
-
-    def _check(self, x: Any) -> None:
-        if np.ndim(x) != 2:
-            raise ShapeError(
-                f"{self!r} got tokens of shape {np.shape(x)}; expected [B, T].",
-                "add the batch axis with x[None].",
-            )
 
     def __repr__(self) -> str:
         return self._repr(

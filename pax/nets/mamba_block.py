@@ -85,6 +85,8 @@ class MambaBlock(ParameterModule):
         self, x: Array, cache: MambaCache, *, lengths: Array | None = None
     ) -> tuple[Array, MambaCache]:
         """Reads the next inputs, shape [B, T, D], of which each row has so many."""
+        if not x.shape[1]:  # the convolution takes none
+            return x, cache
         new, z = jnp.split(self.in_projection(self.norm(x)), 2, axis=-1)
         held = None
         if lengths is not None:

@@ -119,8 +119,10 @@ def test_a_full_cache_shows() -> None:
             ),
             134_515_008,
         ),
+        (lambda: pax.nets.T5(32_128, dropout_rate=0.0, rng_key=jax.random.key(0)), 60_506_624),
+        (lambda: pax.nets.Mamba(50_280, 768, 24, rng_key=jax.random.key(0)), 129_135_360),
     ],
-    ids=["GPT-2", "SmolLM-135M"],
+    ids=["GPT-2", "SmolLM-135M", "T5-small", "Mamba-130m"],
 )
 @pytest.mark.slow
 def test_the_published_size(make: Callable[[], Any], count: int) -> None:

@@ -33,13 +33,13 @@ def test_wrong_lengths_in_a_compiled_program_spoil_their_rows_alone() -> None:
     assert np.isnan(logits[1]).all()
 
 
+@pytest.mark.slow
 def test_what_is_no_token_is_not_read() -> None:
     net = network()
-    run = jax.jit(lambda net, x, c, n=None: net.decode(x, c, lengths=n))
-    first, after = np.array([[3, 1, 4], [1, -1, 99]]), np.array([[2], [5]])
-    _, cache = run(net, first, net.make_cache(2, 4), np.array([3, 1]))
-    logits, _ = run(net, after, cache)
-    np.testing.assert_allclose(logits[1, 0], net(np.array([[1, 5]]))[0, 1], atol=1e-6)
+    run = jax.jit(lambda net, x: net.decode(x, net.make_cache(2, 4), lengths=np.array([3, 1]))[1])
+    found, alike = (run(net, np.array([[3, 1, 4], [1, *rest]])) for rest in ([-1, 99], [2, 0]))
+    jax.tree.map(np.testing.assert_array_equal, found, alike)
+    assert all(np.isfinite(x).all() for x in found)
 
 
 TOKENS = np.zeros((2, 3), np.int32)
@@ -62,6 +62,30 @@ TOKENS = np.zeros((2, 3), np.int32)
 )
 def test_bad_input(bad: Bad, unchecked: None) -> None:
     bad.check()
+
+
+@pytest.mark.slow
+def test_no_tokens_change_nothing() -> None:
+    net = network()
+    _, cache = net.decode(TOKENS, net.make_cache(2, 6))
+    logits, after = net.decode(TOKENS[:, :0], cache)
+    assert logits.shape == (2, 0, 7)
+    jax.tree.map(np.testing.assert_array_equal, after, cache)
+
+
+def test_a_cache_of_other_rows_or_of_another_thing(unchecked: None) -> None:
+    net = network()
+    assert message(pax.ShapeError, lambda: net.decode(TOKENS, net.make_cache(3, 3))) == (
+        "Mamba(vocab_size=7, dim=6, num_layers=2) got tokens of shape (2, 3); expected (3, time).\n"
+        "  at: model\n"
+        "  fix: give one row of tokens for each row of the batch, and of the cache."
+    )
+    assert message(pax.CallError, lambda: net.decode(TOKENS, None)) == (
+        "Mamba(vocab_size=7, dim=6, num_layers=2) got a cache of type NoneType; expected "
+        "MambaCache.\n"
+        "  at: model\n"
+        "  fix: start with cache = net.make_cache(batch_size, max_length)."
+    )
 
 
 @pytest.mark.parametrize(
