@@ -93,7 +93,7 @@ class ConvLSTM(ParameterModule):
         """
         arguments.integer("ConvLSTM.initial_state", "batch_size", batch_size, at_least=0)
         shape = (batch_size, *self.input_shape[:-1], self.out_features)
-        dtype = self.conv.weight.dtype
+        dtype = given.weight_dtype(self.conv)
         return LSTMState(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
     def __call__(

@@ -89,7 +89,7 @@ class DiagonalSSM(LinearCell):
         self.skip = jnp.asarray(np.ones(input_dim, np.float32))
 
     def _state_dtype(self) -> jnp.dtype:
-        return self.input_projection.weight.dtype
+        return given.weight_dtype(self.input_projection)
 
     def _terms(self, x: Array) -> tuple[Array, Array]:
         u = self.input_projection(x)

@@ -100,7 +100,7 @@ class GatedLinearAttention(Module):
         """
         name = "GatedLinearAttention.initial_state"
         arguments.integer(name, "batch_size", batch_size, at_least=0)
-        return jnp.zeros((batch_size, *self._shape()), self.key_projection.weight.dtype)
+        return jnp.zeros((batch_size, *self._shape()), given.weight_dtype(self.key_projection))
 
     def __call__(
         self, state: Float[ArrayLike, "*batch H K V"], x: Float[ArrayLike, "*batch D"]

@@ -217,6 +217,12 @@ def plain_state(module: Module, value: Any, x: Array, shape: tuple[int, ...]) ->
     return state
 
 
+def weight_dtype(layer: Module) -> np.dtype:
+    """Returns the dtype of the weights of a layer, which may be wrapped or be made of layers."""
+    found = (x.dtype for x in jax.tree.leaves(layer) if jnp.issubdtype(x.dtype, jnp.floating))
+    return next(found)
+
+
 def wide(x: Array) -> np.dtype:
     """Returns the dtype to compute a state in: float32, or float64 for float64."""
     return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)

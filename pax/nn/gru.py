@@ -98,7 +98,7 @@ class GRU(ParameterModule):
         """
         arguments.integer("GRU.initial_state", "batch_size", batch_size, at_least=0)
         layer = self.h_fc if self.reset_after else self.xh_h_fc
-        return GRUState(jnp.zeros((batch_size, self.hidden_dim), layer.weight.dtype))
+        return GRUState(jnp.zeros((batch_size, self.hidden_dim), given.weight_dtype(layer)))
 
     def __call__(
         self, state: GRUState, x: Float[ArrayLike, "*batch input_dim"]

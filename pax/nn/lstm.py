@@ -176,7 +176,7 @@ class LSTM(ParameterModule):
         return LSTMState(hidden, cell.astype(state.cell.dtype)), hidden
 
     def _dtype(self) -> Any:
-        return (self.fc or self.h_fc).weight.dtype
+        return given.weight_dtype(self.fc or self.h_fc)
 
     def __repr__(self) -> str:
         return self._repr(

@@ -76,7 +76,7 @@ class MGU(ParameterModule):
             ArgumentError: if batch_size is not an integer of at least 0.
         """
         arguments.integer("MGU.initial_state", "batch_size", batch_size, at_least=0)
-        return MGUState(jnp.zeros((batch_size, self.hidden_dim), self.xh_h_fc.weight.dtype))
+        return MGUState(jnp.zeros((batch_size, self.hidden_dim), given.weight_dtype(self.xh_h_fc)))
 
     def __call__(
         self, state: MGUState, x: Float[ArrayLike, "*batch input_dim"]

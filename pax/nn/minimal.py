@@ -49,7 +49,7 @@ class MinGRU(LinearCell):
         self.fc = Linear(input_dim, 2 * hidden_dim, rng_key=rng_key)
 
     def _state_dtype(self) -> jnp.dtype:
-        return self.fc.weight.dtype
+        return given.weight_dtype(self.fc)
 
     def _terms(self, x: Array) -> tuple[Array, Array]:
         gates = self.fc(x)
@@ -95,7 +95,7 @@ class MinLSTM(LinearCell):
         self.fc = Linear(input_dim, 3 * hidden_dim, rng_key=rng_key)
 
     def _state_dtype(self) -> jnp.dtype:
-        return self.fc.weight.dtype
+        return given.weight_dtype(self.fc)
 
     def _terms(self, x: Array) -> tuple[Array, Array]:
         gates = self.fc(x)

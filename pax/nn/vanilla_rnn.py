@@ -85,7 +85,9 @@ class VanillaRNN(ParameterModule):
             ArgumentError: if batch_size is not an integer of at least 0.
         """
         arguments.integer("VanillaRNN.initial_state", "batch_size", batch_size, at_least=0)
-        return VanillaRNNState(jnp.zeros((batch_size, self.hidden_dim), self.fc.weight.dtype))
+        return VanillaRNNState(
+            jnp.zeros((batch_size, self.hidden_dim), given.weight_dtype(self.fc))
+        )
 
     def __call__(
         self, state: VanillaRNNState, x: Float[ArrayLike, "*batch input_dim"]

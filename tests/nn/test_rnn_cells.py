@@ -280,6 +280,36 @@ class Outer(pax.Module):
         return self.reader(*inputs)
 
 
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda: pax.LSTM(3, 4), ["fc"]),
+        *(
+            pytest.param(*given, marks=pytest.mark.slow)
+            for given in [
+                (lambda: pax.VanillaRNN(3, 4), ["fc"]),
+                (lambda: pax.LSTM(3, 4, with_layer_norm=True, projection_dim=2), ["h_fc"]),
+                (lambda: pax.GRU(3, 4), ["xh_zr_fc", "xh_h_fc"]),
+                (lambda: pax.GRU(3, 4, reset_after=True), ["x_fc", "h_fc"]),
+                (lambda: pax.MGU(3, 4), ["xh_h_fc"]),
+                (lambda: pax.MinGRU(3, 4), ["fc"]),
+                (lambda: pax.MinLSTM(3, 4), ["fc"]),
+                (lambda: pax.DiagonalSSM(3, 4), ["input_projection"]),
+                (lambda: pax.GatedLinearAttention(3, 2, 2), ["key_projection"]),
+            ]
+        ),
+    ],
+    ids=lambda value: "" if callable(value) else "-".join(value),
+)
+def test_layers_of_a_cell_may_be_wrapped(make: Any, names: list[str]) -> None:
+    cell = make()
+    wrapped = {name: pax.WeightNorm(getattr(cell, name)) for name in names}
+    state, (x, fresh) = cell.initial_state(2), (normal(2, 1, 3), np.array([[True], [False]]))
+    alike = pax.RNN(cell)(x, state, resets=fresh)
+    found = pax.RNN(cell.replace(**wrapped))(x, resets=fresh)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), found, alike)
+
+
 def test_printed_form() -> None:
     assert pax.RNN(pax.GRU(3, 4), name="reader").summary(return_list=True) == [
         "(reader) RNN",
