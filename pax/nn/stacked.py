@@ -274,9 +274,12 @@ def _decoded(
 ) -> tuple[Any, Any]:
     """Decodes with one layer, under this name in paths, and checks what comes out."""
     note_part(name, block)
-    y, cache = block.decode(x, cache, **kwargs)
+    y, after = block.decode(x, cache, **kwargs)
     _check_kept(stack, x, y)
-    return y, cache
+    # a policy of precision on the block may give the cache back in another dtype
+    return y, jax.tree_util.tree_map(
+        lambda new, old: new if new is old else new.astype(old.dtype), after, cache
+    )
 
 
 def _check_cache(stack: Stack, cache: Any) -> None:

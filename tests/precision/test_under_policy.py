@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -121,3 +123,26 @@ def test_the_difference_that_a_policy_makes_is_named() -> None:
         "the structures differ at `0`: Linear with wrapped methods with another parameters against "
         "Linear."
     )
+
+
+HALF, MIXED = pax.Policy.parse("bfloat16"), pax.Policy.parse("mixed_bfloat16")
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "all": lambda m: pax.apply_mp_policy(m, HALF),
+    "all but the stack": lambda m: m if isinstance(m, pax.Stack) else pax.apply_mp_policy(m, MIXED),
+    "dense layers": lambda m: pax.apply_mp_policy(m, MIXED) if isinstance(m, pax.Linear) else m,
+    "by role": pax.experimental.default_mp_policy,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stack_decodes_what_one_call_gives(way: str) -> None:
+    sizes: Any = {"dim": 8, "num_heads": 2, "num_layers": 2, "hidden_dim": 12}
+    net = pax.nets.Llama(20, **sizes).eval().apply(WAYS[way])
+    tokens = jnp.array([[3, 1, 4, 1, 5]])
+    expected = net(tokens)
+    logits, cache = net.decode(tokens[:, :3], net.make_cache(1, 5))
+    more, _ = jax.jit(lambda net, x, cache: net.decode(x, cache))(net, tokens[:, 3:], cache)
+    found = jnp.concatenate([logits, more], axis=1)
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found.astype(float), expected.astype(float), atol=2e-3)
