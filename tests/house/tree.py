@@ -51,11 +51,13 @@ def module_name(name: str) -> str:
     return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
+@functools.cache
 def module_file(module: str) -> str:
     """Returns the file of an importable name: the other way round."""
     return next(name for name in python_files() if module_name(name) == module)
 
 
+@functools.cache
 def public_names(name: str) -> list[str]:
     """Returns the names of a file that a type checker takes for public.
 
