@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float, Integer
 
 import pax.functional as F
-from pax._core import Module, arguments
+from pax._core import Module, arguments, note_part
 from pax.nets import keys, token_counts
 from pax.nn import GRU, AdditiveAttention, Bidirectional, Embed, GRUState, Linear
 
@@ -185,21 +186,8 @@ class Seq2Seq(Module):
         counts = token_counts.checked(self, tokens, lengths)
         vectors = self.target_embed(tokens)
         inside = token_counts.inside(vectors.shape[:2], counts)
-        # a policy of precision may give parts and state different dtypes
-        dtype, mask = cache.source.dtype, cache.mask[:, None]
-        weight = self.attention.weight.astype(dtype)
-
-        def step(hidden: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-            vector, is_token = now
-            query = self.attention.query_projection(hidden)[:, None].astype(dtype)
-            seen = F.additive_attention(query, cache.keys, cache.source, weight, mask)[:, 0]
-            given = jnp.concatenate([vector, seen.astype(vector.dtype)], axis=-1)
-            (new,), y = self.cell(GRUState(hidden), given)
-            found = jnp.concatenate([y.astype(vector.dtype), given], axis=-1)
-            return jnp.where(is_token[:, None], new, hidden), found
-
         steps = vectors.swapaxes(0, 1), inside.swapaxes(0, 1)
-        hidden, found = jax.lax.scan(step, cache.hidden, steps)
+        hidden, found = _decoded(self.attention, self.cell, cache, steps)
         logits = self.logits(found.swapaxes(0, 1))
         return token_counts.or_nan(logits, counts), cache._replace(hidden=hidden)
 
@@ -215,3 +203,24 @@ class Seq2Seq(Module):
     def __repr__(self) -> str:
         names = ("source_vocab_size", "target_vocab_size", "embed_dim", "hidden_dim")
         return self._repr({name: getattr(self, name) for name in names})
+
+
+@functools.partial(jax.jit, inline=True)  # eagerly, compiled once
+def _decoded(attention: Any, cell: Any, cache: Seq2SeqCache, steps: Any) -> tuple[Array, Array]:
+    """Returns the state of the decoder after some steps, and [h', c, y] of all, time first."""
+    note_part("attention", attention)
+    note_part("cell", cell)
+    # a policy of precision may give parts and state different dtypes
+    dtype, mask = cache.source.dtype, cache.mask[:, None]
+    weight = attention.weight.astype(dtype)
+
+    def step(hidden: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        vector, is_token = now
+        query = attention.query_projection(hidden)[:, None].astype(dtype)
+        seen = F.additive_attention(query, cache.keys, cache.source, weight, mask)[:, 0]
+        given = jnp.concatenate([vector, seen.astype(vector.dtype)], axis=-1)
+        (new,), y = cell(GRUState(hidden), given)
+        found = jnp.concatenate([y.astype(vector.dtype), given], axis=-1)
+        return jnp.where(is_token[:, None], new, hidden), found
+
+    return jax.lax.scan(step, cache.hidden, steps)

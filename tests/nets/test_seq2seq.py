@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pax
+from tests.counting import count_compilations
 
 NET = "Seq2Seq(source_vocab_size=7, target_vocab_size=5, embed_dim=3, hidden_dim=4)"
 SOURCE = np.array([[1, 2, 3], [4, 5, 6]])
@@ -51,6 +52,15 @@ def test_lengths_that_cannot_be(net: Any, lengths: Any, error: Any, message: str
     with pytest.raises(error) as caught:
         net.decode(SOURCE % 5, cache, lengths=lengths)
     assert str(caught.value).startswith(f"{NET} got lengths{message}\n")
+
+
+@pytest.mark.slow
+def test_a_second_call_compiles_nothing(net: Any) -> None:
+    cache = net.make_cache(2, 5, source=SOURCE)
+    net.decode(SOURCE % 5, cache)
+    with count_compilations() as compilations:
+        net.decode(SOURCE % 5, cache)
+    assert compilations.count == 0
 
 
 def test_rows_whose_length_cannot_be_are_nan_in_compiled_programs(net: Any) -> None:
