@@ -55,6 +55,15 @@ def test_what_is_written() -> None:
     np.testing.assert_allclose(cache.key[0, :, 2:], key[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_dense_layers_that_are_wrapped() -> None:
+    attention, x = made(), random(B, 3, D)
+    wrapped = attention.replace(key_projection=pax.WeightNorm(attention.key_projection)).eval()
+    y, cache = wrapped.decode(x, wrapped.make_cache(B, 3))
+    assert cache.key.dtype == np.float32
+    np.testing.assert_allclose(y, attention(x, x, x, is_causal=True), rtol=1e-5, atol=1e-5)
+
+
 def test_a_window_is_a_ring() -> None:
     attention, x = made(window=3), random(B, 5, D)
     cache = attention.make_cache(B, 100)
