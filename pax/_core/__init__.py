@@ -2,10 +2,12 @@
 
 import pax._core.pickling  # noqa: F401  # registers how JAX functions pickle
 from pax._core import arguments as arguments
+from pax._core.arrays import accumulation_dtype as accumulation_dtype
 from pax._core.arrays import as_array as as_array
 from pax._core.arrays import as_floating as as_floating
 from pax._core.arrays import as_wide as as_wide
 from pax._core.arrays import check_floating as check_floating
+from pax._core.arrays import known as known
 from pax._core.calls import note_part as note_part
 from pax._core.calls import scoped as scoped
 from pax._core.compare import all_differences as all_differences
@@ -53,6 +55,7 @@ from pax._core.remat import check_policy as check_policy
 from pax._core.remat import remat as remat
 from pax._core.rng import key_of as key_of
 from pax._core.rng import key_or_next as key_or_next
+from pax._core.rng import keys_for_parts as keys_for_parts
 from pax._core.rng import next_rng_key as next_rng_key
 from pax._core.rng import seed_rng_key as seed_rng_key
 from pax._core.stacking import stack_modules as stack_modules

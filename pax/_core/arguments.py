@@ -153,6 +153,15 @@ def _is_pair(value: Any) -> bool:
     )
 
 
+def heads_of(owner: str, dim: int, num_heads: int) -> None:
+    """Raises unless a width can be divided among attention heads."""
+    if dim % num_heads:
+        raise ArgumentError(
+            f"{owner} got dim={dim} and num_heads={num_heads}, which does not divide it.",
+            "choose a number of heads that divides dim.",
+        )
+
+
 def one_of(layer: str, name: str, value: Any, choices: Sequence[str]) -> None:
     """Raises unless a value is one of the choices."""
     if value not in choices:

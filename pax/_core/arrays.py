@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from pax._core.errors import DtypeError
 
@@ -34,7 +37,19 @@ def as_floating(function: str, argument: str, value: object) -> Array:
 def as_wide(function: str, argument: str, value: object) -> Array:
     """Returns `value` as a JAX array of floating numbers, in float32 at least."""
     array = as_floating(function, argument, value)
-    return array if array.dtype == np.float64 else array.astype(np.float32)
+    return array.astype(accumulation_dtype(array))
+
+
+def accumulation_dtype(array: Array) -> np.dtype:
+    """Returns the dtype for sums and statistics of `array`: float32, or float64 for float64."""
+    return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+
+
+def known(x: Any) -> np.ndarray | None:
+    """Returns the numbers of an array, or None where this program cannot see them."""
+    if isinstance(x, Tracer) or not getattr(x, "is_fully_addressable", True):
+        return None
+    return np.asarray(x)
 
 
 def check_floating(function: str, argument: str, dtype: np.dtype) -> None:

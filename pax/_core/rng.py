@@ -93,6 +93,11 @@ def key_or_next(rng_key: Any) -> Array:
     )
 
 
+def keys_for_parts(rng_key: Any, n: int) -> list[Any]:
+    """Returns `n` keys for layers inside a layer; each draws the next one itself if None."""
+    return [None] * n if rng_key is None else list(jax.random.split(key_or_next(rng_key), n))
+
+
 def key_of(seed: int) -> Array:
     """Returns `jax.random.PRNGKey(seed)`, without compiling anything where that can be."""
     if uses_raw_threefry() and 0 <= seed < 2**32:

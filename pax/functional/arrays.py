@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
+from pax._core import accumulation_dtype as accumulation_dtype
 from pax._core import as_array as as_array
 from pax._core import as_floating as as_floating
 from pax._core import check_floating as check_floating
@@ -17,8 +17,3 @@ def promote(*arrays: Array) -> tuple[Array, ...]:
         return arrays
     dtype = jnp.result_type(*arrays)
     return tuple(array.astype(dtype) for array in arrays)
-
-
-def accumulation_dtype(array: Array) -> np.dtype:
-    """Returns the dtype for sums and statistics of `array`: float32, or float64 for float64."""
-    return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Inexact
 
 from pax._core import ArgumentError, DtypeError, ShapeError, arguments, varying_as
-from pax.functional.arrays import accumulation_dtype, as_array, promote
+from pax.functional.arrays import accumulation_dtype, as_array, as_floating, promote
 
 IMPLEMENTATIONS = ("steps", "parallel")
 
@@ -74,6 +74,20 @@ def linear_recurrence(
             "give the decay the shape of x, or axes of size 1, and the state that of one step.",
         )
     return _run(decay, x, state, int(axis), chosen("linear_recurrence", implementation))
+
+
+def state_or_zeros(
+    function: str, state: ArrayLike | None, axes: str, shape: tuple[int, ...], dtype: np.dtype
+) -> Array:
+    """Returns the state before the first step, zeros if None; raises if it has another shape."""
+    state = jnp.zeros(shape, dtype) if state is None else state
+    state = as_floating(function, "state", state)
+    if state.shape != shape:
+        raise ShapeError(
+            f"{function} got state {state.shape}; expected {axes}, {shape}.",
+            "pass the state that the call before returned, or None.",
+        )
+    return state
 
 
 def chosen(function: str, implementation: str | None) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from pax._core import ShapeError, varying_as
 from pax.functional.arrays import accumulation_dtype, as_floating, promote
-from pax.functional.linear_recurrence import chosen, in_blocks, linear_recurrence
+from pax.functional.linear_recurrence import chosen, in_blocks, linear_recurrence, state_or_zeros
 
 #: So many steps are one block. CPU milliseconds of a training step of 2,048 steps, batch 4, E 256,
 #: N 16: 217 and 192 in blocks of 16 and 64, 215 in one (39, 43 and 161 MB of temporary memory).
@@ -73,13 +73,7 @@ def selective_scan(
         )
     expected = (shapes[0][0], *shapes[2])
     five = promote(*arrays.values())
-    state = jnp.zeros(expected, five[0].dtype) if state is None else state
-    state = as_floating(name, "state", state)
-    if state.shape != expected:
-        raise ShapeError(
-            f"{name} got state {state.shape}; expected [B, N, E], {expected}.",
-            "pass the state that the call before returned, or None.",
-        )
+    state = state_or_zeros(name, state, "[B, N, E]", expected, five[0].dtype)
     return _scan(*five, state, chosen(name, implementation))
 
 

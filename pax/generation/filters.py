@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from pax._core import accumulation_dtype
 from pax.generation import inputs
 
 
@@ -134,7 +135,7 @@ def keep_top_k(logits: Array, k: Array) -> Array:
 @partial(jax.jit, inline=True)  # one dispatch where called eagerly
 def keep_top_p(logits: Array, p: Array) -> Array:
     """Does what `top_p` does with checked arguments."""
-    wide = np.float64 if logits.dtype == np.float64 else np.float32
+    wide = accumulation_dtype(logits)
     probs = jax.nn.softmax(jax.lax.stop_gradient(logits).astype(wide), axis=-1)
     p = p.astype(wide)
     # with p = 1, rounding must not make the sum reach it early

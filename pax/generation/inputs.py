@@ -12,17 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 
-from pax._core import ArgumentError, DtypeError, ShapeError, arguments
+from pax._core import ArgumentError, DtypeError, ShapeError, arguments, known
 
 _ARRAYS = (jax.Array, np.ndarray, np.generic)
 _METHODS = ("make_cache", "decode")
-
-
-def known(x: Any) -> np.ndarray | None:
-    """Returns the numbers of an array, or None where JAX traces it."""
-    return None if isinstance(x, Tracer) else np.asarray(x)
 
 
 def model(function: str, argument: str, value: Any) -> None:

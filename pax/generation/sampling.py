@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pax._core import ArgumentError, key_or_next
+from pax._core import ArgumentError, key_or_next, known
 from pax.generation import inputs
 from pax.generation.filters import by_row, keep_min_p, keep_top_k, keep_top_p, penalized
 
@@ -57,7 +57,7 @@ def _check_greedy(function: str, numbers: dict[str, Array]) -> None:
     fix = "pass rng_key=jax.random.key(0), another one for each call."
     filters = [name for name in ("top_k", "top_p", "min_p") if name in numbers]
     if "temperature" in numbers:
-        found = inputs.known(numbers["temperature"])
+        found = known(numbers["temperature"])
         if found is None or (found > 0).any():
             shown = "that is traced" if found is None else f"of {found.tolist()}"
             raise ArgumentError(f"{function} got a temperature {shown} without rng_key.", fix)

@@ -12,7 +12,6 @@ import pax.functional as F
 import pax.initializers as initializers
 from pax._core import ArgumentError, Module, arguments
 from pax.nets import keys
-from pax.nets.heads import check_heads
 from pax.nn import (
     MLP,
     Dropout,
@@ -84,7 +83,7 @@ class GPT2(Module):
         hidden_dim = 4 * dim if hidden_dim is None else hidden_dim
         sizes = {"dim": dim, "num_heads": num_heads, "num_layers": num_layers}
         arguments.sizes("GPT2", vocab_size=vocab_size, hidden_dim=hidden_dim, **sizes)
-        check_heads("GPT2", dim, num_heads)
+        arguments.heads_of("GPT2", dim, num_heads)
         rate = arguments.rate("GPT2", "dropout_rate", dropout_rate, may_be_one=False)
         self.vocab_size = vocab_size
         self.dim = dim

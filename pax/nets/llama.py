@@ -10,7 +10,6 @@ import pax.functional as F
 import pax.initializers as initializers
 from pax._core import Module, arguments
 from pax.nets import keys
-from pax.nets.heads import check_heads
 from pax.nn import (
     Embed,
     Linear,
@@ -92,7 +91,7 @@ class Llama(Module):
         sizes = {"dim": dim, "num_heads": num_heads, "num_layers": num_layers}
         arguments.sizes("Llama", vocab_size=vocab_size, hidden_dim=hidden_dim, **sizes)
         arguments.flags("Llama", tied=tied)
-        check_heads("Llama", dim, num_heads)
+        arguments.heads_of("Llama", dim, num_heads)
         self.vocab_size = vocab_size
         self.dim = dim
         self.num_heads = num_heads

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ParameterModule
+from pax._core import ParameterModule, accumulation_dtype
 from pax.nets import keys
 from pax.nn import DepthwiseConv1D, Linear, RMSNorm
 
@@ -78,7 +78,7 @@ class MambaBlock(ParameterModule):
         weight = self.conv.weight
         return MambaCache(
             jnp.zeros((batch_size, len(weight) - 1, width), weight.dtype),
-            jnp.zeros((batch_size, state_dim, width), _wide(weight)),
+            jnp.zeros((batch_size, state_dim, width), accumulation_dtype(weight)),
         )
 
     def decode(
@@ -100,7 +100,7 @@ class MambaBlock(ParameterModule):
 
     def _scan(self, x: Array, state: Array, held: Array | None) -> tuple[Array, Array]:
         step_rank, state_dim, _ = self.sizes
-        wide = _wide(x)
+        wide = accumulation_dtype(x)
         ends = (step_rank, step_rank + state_dim)
         step, b, c = jnp.split(self.selection(x), ends, axis=-1)
         delta = jax.nn.softplus(self.step_projection(step).astype(wide))
@@ -126,7 +126,3 @@ def _step_bias(rng_key: Any, shape: tuple[int, ...]) -> Array:
     log_step = initializers.uniform_between(math.log(MIN_STEP), math.log(MAX_STEP))
     step = jnp.exp(log_step(rng_key, shape))
     return step + jnp.log(-jnp.expm1(-step))
-
-
-def _wide(x: Array) -> np.dtype:
-    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Shaped
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import Module, arguments
+from pax._core import Module, arguments, keys_for_parts
 from pax.nets import keys
 from pax.nn import (
     GLU,
@@ -111,7 +110,7 @@ class T5(Module):
             return layer.replace(query_projection=query.replace(weight=weight))
 
         def make_block(is_decoder: bool, rng_key: Any = None) -> TransformerBlock:
-            self_key, cross_key, dense_key = _split(rng_key, 3)
+            self_key, cross_key, dense_key = keys_for_parts(rng_key, 3)
             return TransformerBlock(
                 attention(self_key),
                 _dense_block(dim, hidden_dim, is_gated, dense_key),
@@ -227,11 +226,6 @@ class T5(Module):
         return self._repr({name: getattr(self, name) for name in names})
 
 
-def _split(rng_key: Any, n: int) -> Any:
-    """Returns `n` keys for layers; each draws the next one itself if None."""
-    return [None] * n if rng_key is None else jax.random.split(rng_key, n)
-
-
 def _norm(dim: int) -> RMSNorm:
     return RMSNorm(dim, eps=EPS)
 
@@ -239,7 +233,7 @@ def _norm(dim: int) -> RMSNorm:
 def _dense_block(dim: int, hidden_dim: int, is_gated: bool, rng_key: Any) -> Module:
     if not is_gated:
         return MLP((dim, hidden_dim, dim), with_bias=False, rng_key=rng_key)
-    into_key, out_key = _split(rng_key, 2)
+    into_key, out_key = keys_for_parts(rng_key, 2)
     return Sequential(
         GLU(dim, hidden_dim, with_bias=False, activation=F.gelu, rng_key=into_key),
         Linear(hidden_dim, dim, with_bias=False, rng_key=out_key),

@@ -7,9 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 
-from pax._core import ArgumentError, DtypeError, Module, ShapeError
+from pax._core import ArgumentError, DtypeError, Module, ShapeError, known
 
 
 def check_rows(net: Module, tokens: Any, batch_size: int) -> None:
@@ -38,14 +37,13 @@ def checked(net: Module, tokens: Any, lengths: Any) -> Array | None:
             f"expected ({batch},).",
             "give one number for each row of the batch.",
         )
-    if not isinstance(counts, Tracer):
-        known = np.asarray(counts)
-        if ((known < 0) | (known > time)).any():
-            raise ArgumentError(
-                f"{net!r} got lengths={known.tolist()} with {time} places; expected integers from "
-                f"0 to {time}.",
-                "count the tokens of each row, the first ones: mask.sum(axis=1).",
-            )
+    values = known(counts)
+    if values is not None and ((values < 0) | (values > time)).any():
+        raise ArgumentError(
+            f"{net!r} got lengths={values.tolist()} with {time} places; expected integers from 0 "
+            f"to {time}.",
+            "count the tokens of each row, the first ones: mask.sum(axis=1).",
+        )
     return counts.astype(np.int32)
 
 

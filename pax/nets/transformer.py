@@ -13,7 +13,6 @@ import pax.functional as F
 import pax.initializers as initializers
 from pax._core import Module, ShapeError, arguments
 from pax.nets import keys
-from pax.nets.heads import check_heads
 from pax.nn import LayerNorm, Linear, MultiHeadAttention, RngSeq
 
 #: A dense block is this many times as wide inside.
@@ -63,7 +62,7 @@ class Transformer(Module):
     ) -> None:
         super().__init__(name=name)
         arguments.sizes("Transformer", dim=dim, num_heads=num_heads, num_layers=num_layers)
-        check_heads("Transformer", dim, num_heads)
+        arguments.heads_of("Transformer", dim, num_heads)
         self.dim = dim
         self.num_heads = num_heads
         self.num_layers = num_layers

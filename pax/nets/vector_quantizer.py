@@ -11,7 +11,14 @@ from jaxtyping import Array, ArrayLike, Float, Int32
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import DtypeError, ShapeError, StateModule, arguments, key_or_next
+from pax._core import (
+    DtypeError,
+    ShapeError,
+    StateModule,
+    accumulation_dtype,
+    arguments,
+    key_or_next,
+)
 from pax.nn import EMA
 
 #: Added to the counts, so that a vector that is never chosen is divided by something.
@@ -152,4 +159,4 @@ def _nearest(x: Array, codebook: Array) -> Array:
 
 def _wide(x: Array) -> Array:
     """Returns an array in float32 at least."""
-    return x if x.dtype == np.float64 else x.astype(np.float32)
+    return x.astype(accumulation_dtype(x))

@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, Float, Shaped
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ParameterModule, ShapeError, arguments
+from pax._core import ParameterModule, ShapeError, arguments, keys_for_parts
 from pax.nn import given, keys
 from pax.nn.linear import Linear
 
@@ -58,7 +58,7 @@ class AdditiveAttention(ParameterModule):
         self.query_dim = query_dim
         self.key_dim = key_dim
         self.hidden_dim = hidden_dim
-        q_key, k_key, w_key = keys.for_parts(rng_key, 3)
+        q_key, k_key, w_key = keys_for_parts(rng_key, 3)
         self.query_projection = Linear(query_dim, hidden_dim, with_bias, rng_key=q_key)
         self.key_projection = Linear(key_dim, hidden_dim, False, rng_key=k_key)
         w_key, _ = keys.for_weight_and_bias(w_key, None)

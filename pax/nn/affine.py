@@ -7,8 +7,8 @@ from typing import Any
 from jaxtyping import Array
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, ShapeError, arguments, key_or_next
-from pax.nn import given, keys
+from pax._core import ArgumentError, ShapeError, arguments, key_or_next, keys_for_parts
+from pax.nn import given
 
 
 def create(
@@ -26,7 +26,7 @@ def create(
     _check(module, "scale", scale_init)
     _check(module, "offset", offset_init)
     drawn = scale_init is not None or offset_init is not None
-    scale_key, offset_key = keys.for_parts(key_or_next(rng_key), 2) if drawn else (None, None)
+    scale_key, offset_key = keys_for_parts(key_or_next(rng_key), 2) if drawn else (None, None)
     scale_init, offset_init = scale_init or initializers.ones, offset_init or initializers.zeros
     return (
         _created(module, "scale", num_channels, scale_init, scale_key),

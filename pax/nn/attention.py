@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Integer, Key, Shaped, UInt32
 
@@ -12,6 +11,7 @@ from pax._core import Module, ShapeError, arguments, parameters_method, scoped
 from pax.nn import attention_decoding as decoding
 from pax.nn import attention_heads as heads
 from pax.nn import attention_parts as parts
+from pax.nn import keys
 from pax.nn.key_value_cache import KeyValueCache
 from pax.nn.linear import Linear
 from pax.nn.position_bias import Alibi, RelativePositionBias
@@ -205,10 +205,8 @@ class MultiHeadAttention(Module):
         )
 
     def _dropout(self) -> dict[str, Any]:
-        if not self.training or self.dropout_rate == 0:
-            return {}
-        self.rng_key, key = jax.random.split(self.rng_key)  # type: ignore[arg-type]
-        return {"dropout_rate": self.dropout_rate, "rng_key": key}
+        key = keys.while_training(self, self.dropout_rate)
+        return {} if key is None else {"dropout_rate": self.dropout_rate, "rng_key": key}
 
     def make_cache(self, batch_size: int, max_length: int, *, dtype: Any = None) -> KeyValueCache:
         """Returns a cache of no tokens, for `decode`.

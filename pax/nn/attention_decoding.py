@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -21,10 +20,7 @@ def made(layer: Any, batch_size: int, max_length: int, dtype: Any) -> KeyValueCa
     name = "MultiHeadAttention.make_cache"
     arguments.integer(name, "batch_size", batch_size, at_least=0)
     arguments.sizes(name, max_length=max_length)
-    if dtype is None:  # the weight may be wrapped, as by a `WeightNorm`
-        kinds = [x.dtype for x in jax.tree.leaves(layer.key_projection)]
-        dtype = jnp.result_type(*[x for x in kinds if jnp.issubdtype(x, jnp.floating)])
-    dtype = jnp.dtype(dtype)
+    dtype = given.weight_dtype(layer.key_projection) if dtype is None else jnp.dtype(dtype)
     slots = max_length if layer.window is None else min(max_length, layer.window)
     sizes = layer.num_kv_heads, layer.key_size, layer.value_size
     return caches.empty(batch_size, slots, *sizes, dtype)

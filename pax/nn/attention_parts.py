@@ -8,8 +8,7 @@ import jax
 from jaxtyping import Array
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, arguments, key_or_next, next_rng_key
-from pax.nn import keys
+from pax._core import ArgumentError, arguments, key_or_next, keys_for_parts, next_rng_key
 from pax.nn.linear import Linear
 
 NAME = "MultiHeadAttention"
@@ -52,7 +51,7 @@ def set_projections(
         "value": (layer.value_dim, G * V),
         "output": (H * V, layer.out_dim),
     }
-    for (part, size), key in zip(sizes.items(), keys.for_parts(rng_key, 4), strict=True):
+    for (part, size), key in zip(sizes.items(), keys_for_parts(rng_key, 4), strict=True):
         has_bias = with_output_bias if part == "output" else with_bias
         setattr(layer, f"{part}_projection", Linear(*size, has_bias, w_init, rng_key=key))
 

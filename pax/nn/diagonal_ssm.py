@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, arguments
+from pax._core import ArgumentError, accumulation_dtype, arguments, keys_for_parts
 from pax.nn import given, keys
 from pax.nn.linear import Linear
 from pax.nn.linear_cell import LinearCell
@@ -78,7 +78,7 @@ class DiagonalSSM(LinearCell):
                 f"swap them: min_step={max_step}, max_step={min_step}.",
             )
         self.state_size = 2 * state_dim
-        rng_keys = keys.for_parts(rng_key, 3)
+        rng_keys = keys_for_parts(rng_key, 3)
         options: dict[str, Any] = {"with_bias": False}
         self.input_projection = Linear(input_dim, 2 * state_dim, **options, rng_key=rng_keys[0])
         self.output_projection = Linear(2 * state_dim, input_dim, **options, rng_key=rng_keys[1])
@@ -94,7 +94,7 @@ class DiagonalSSM(LinearCell):
     def _terms(self, x: Array) -> tuple[Array, Array]:
         u = self.input_projection(x)
         rate, frequency, step = (
-            a.astype(given.wide(u)) for a in (self.log_rate, self.frequency, self.log_step)
+            a.astype(accumulation_dtype(u)) for a in (self.log_rate, self.frequency, self.log_step)
         )
         rate, step = -jnp.exp(rate), jnp.exp(step)
         grown = jnp.expm1(lax.complex(rate * step, frequency * step))
@@ -103,7 +103,7 @@ class DiagonalSSM(LinearCell):
         return (1 + grown).reshape(*ones, -1), (grown / rate).reshape(*ones, -1) * self._numbers(u)
 
     def _numbers(self, state: Array) -> Array:
-        return lax.complex(*jnp.split(state.astype(given.wide(state)), 2, axis=-1))
+        return lax.complex(*jnp.split(state.astype(accumulation_dtype(state)), 2, axis=-1))
 
     def _real(self, numbers: Array) -> Array:
         return jnp.concatenate([numbers.real, numbers.imag], axis=-1)

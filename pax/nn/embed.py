@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, Integer, Num, Shaped
 
 import pax.functional as F
 import pax.initializers as initializers
-from pax._core import ArgumentError, DtypeError, ParameterModule, arguments, key_or_next
+from pax._core import ArgumentError, DtypeError, ParameterModule, arguments, key_or_next, known
 from pax.nn import given
 
 
@@ -67,9 +67,9 @@ class Embed(ParameterModule):
             ArgumentError: if an index is not in the table, where the values of x are known.
             DtypeError: if x is not an array of integers.
         """
-        indices, known = _indices(self, x), given.known(x)
-        if known is not None:
-            _check_range(self, known, self.vocab_size)
+        indices, values = _indices(self, x), known(x)
+        if values is not None:
+            _check_range(self, values, self.vocab_size)
         return F.embed(indices, self.weight, padding_index=self.padding_index)
 
     def attend(self, x: Float[ArrayLike, "*shape embed_dim"]) -> Float[Array, "*shape vocab_size"]:

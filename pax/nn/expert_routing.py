@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from pax._core import accumulation_dtype
+
 #: Calls one expert on tokens: `call(expert, x [M, D]) -> [M, O]`.
 Call = Callable[[Any, Array], Array]
 
@@ -34,7 +36,7 @@ def route(
 ) -> Routing:
     """Returns the choices of tokens; each expert keeps the first `capacity` of its own."""
     num_tokens, num_experts = logits.shape
-    logits = _wide(logits)
+    logits = logits.astype(accumulation_dtype(logits))
     probabilities = jax.nn.softmax(logits)
     highest, experts = jax.lax.top_k(logits, top_k)  # [N, k]
     if normalize_gates:
@@ -111,8 +113,3 @@ def _blocks(to: Routing) -> tuple[int, int]:
     mean = max(1, choices // num_experts)
     size = min(_BLOCK, 1 << (mean.bit_length() - 1))
     return size, (choices + num_experts * (size - 1)) // size
-
-
-def _wide(x: Array) -> Array:
-    """Returns an array in float32 at least."""
-    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 import pax.functional as F
-from pax._core import Module, arguments
-from pax.nn import given, keys
+from pax._core import Module, accumulation_dtype, arguments, keys_for_parts
+from pax.nn import given
 from pax.nn.layer_norm import LayerNorm
 from pax.nn.linear import Linear
 from pax.nn.linear_cell import kept_or_fresh
@@ -74,7 +74,7 @@ class GatedLinearAttention(Module):
         self.key_size = key_size
         self.value_size = value_size
         self.temperature = arguments.positive("GatedLinearAttention", "temperature", temperature)
-        rng_keys = iter(keys.for_parts(rng_key, 7))
+        rng_keys = iter(keys_for_parts(rng_key, 7))
 
         def dense(in_dim: int, out_dim: int, with_bias: bool = False) -> Linear:
             return Linear(in_dim, out_dim, with_bias, rng_key=next(rng_keys))
@@ -160,7 +160,7 @@ class GatedLinearAttention(Module):
         layers = self.query_projection, self.key_projection, self.value_projection
         parts = [layer(x) for layer in layers] + [up(down(x))]
         query, key, value, gate = (
-            part.astype(given.wide(part)).reshape(
+            part.astype(accumulation_dtype(part)).reshape(
                 *x.shape[:-1], self.num_heads, part.shape[-1] // self.num_heads
             )
             for part in parts

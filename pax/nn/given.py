@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array
 
 from pax._core import CallError, DtypeError, Module, ShapeError
@@ -26,13 +25,6 @@ def array(module: Module, x: Any, what: str = "input") -> Array:
             "turn what it holds into numbers first; rows of unequal lengths need padding.",
         )
     return jnp.asarray(x)
-
-
-def known(x: Any) -> np.ndarray | None:
-    """Returns the numbers of an array, or None where this program cannot see them."""
-    if isinstance(x, Tracer) or not getattr(x, "is_fully_addressable", True):
-        return None
-    return np.asarray(x)
 
 
 def floating(module: Module, x: Any, what: str = "input") -> Array:
@@ -221,8 +213,3 @@ def weight_dtype(layer: Module) -> np.dtype:
     """Returns the dtype of the weights of a layer, which may be wrapped or be made of layers."""
     found = (x.dtype for x in jax.tree.leaves(layer) if jnp.issubdtype(x.dtype, jnp.floating))
     return next(found)
-
-
-def wide(x: Array) -> np.dtype:
-    """Returns the dtype to compute a state in: float32, or float64 for float64."""
-    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)

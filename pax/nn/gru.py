@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ParameterModule, arguments
-from pax.nn import given, keys
+from pax._core import ParameterModule, arguments, keys_for_parts
+from pax.nn import given
 from pax.nn.linear import Linear
 
 
@@ -78,7 +78,7 @@ class GRU(ParameterModule):
         self.hidden_dim = hidden_dim
         self.reset_after = reset_after
         self.xh_zr_fc = self.xh_h_fc = self.x_fc = self.h_fc = None
-        first, second = keys.for_parts(rng_key, 2)
+        first, second = keys_for_parts(rng_key, 2)
         if reset_after:
             self.x_fc = Linear(input_dim, 3 * hidden_dim, rng_key=first)
             self.h_fc = Linear(hidden_dim, 3 * hidden_dim, rng_key=second)

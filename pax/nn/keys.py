@@ -22,11 +22,6 @@ def for_weight_and_bias(rng_key: Any, b_init: Any) -> tuple[Any, Any]:
     return tuple(jax.random.split(key))
 
 
-def for_parts(rng_key: Any, n: int) -> list[Any]:
-    """Returns `n` keys for layers inside a layer; each draws the next one itself if None."""
-    return [None] * n if rng_key is None else list(jax.random.split(key_or_next(rng_key), n))
-
-
 def while_training(module: Any, strength: float) -> Array | None:
     """Returns a fresh key and leaves another as `module.rng_key`; None if nothing is to be drawn.
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 import pax.functional as F
-from pax._core import ParameterModule, arguments
+from pax._core import ParameterModule, accumulation_dtype, arguments
 from pax.nn import given
 
 
@@ -95,7 +95,7 @@ class LinearCell(ParameterModule):
 
     def _numbers(self, state: Array) -> Array:
         """Returns the numbers that a state stands for, in the dtype of `_terms`."""
-        return state.astype(given.wide(state))
+        return state.astype(accumulation_dtype(state))
 
     def _real(self, numbers: Array) -> Array:
         """Returns the state that stands for numbers."""

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ParameterModule, arguments
-from pax.nn import given, keys
+from pax._core import ParameterModule, arguments, keys_for_parts
+from pax.nn import given
 from pax.nn.layer_norm import LayerNorm
 from pax.nn.linear import Linear
 
@@ -112,7 +112,7 @@ class LSTM(ParameterModule):
             "projection": (hidden_dim, out_dim) if projects else None,
         }
         n = sum(size is not None for size in sizes.values())
-        part_keys = iter([rng_key] if n == 1 else keys.for_parts(rng_key, n))
+        part_keys = iter([rng_key] if n == 1 else keys_for_parts(rng_key, n))
         for part, size in sizes.items():
             layer = None
             if size is not None:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.functional as F
-from pax._core import ParameterModule, arguments
-from pax.nn import given, keys
+from pax._core import ParameterModule, arguments, keys_for_parts
+from pax.nn import given
 from pax.nn.linear import Linear
 
 
@@ -61,7 +61,7 @@ class MGU(ParameterModule):
         arguments.sizes("MGU", input_dim=input_dim, hidden_dim=hidden_dim)
         self.input_dim = input_dim
         self.hidden_dim = hidden_dim
-        f_key, h_key = keys.for_parts(rng_key, 2)
+        f_key, h_key = keys_for_parts(rng_key, 2)
         self.xh_f_fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=f_key)
         self.xh_h_fc = Linear(input_dim + hidden_dim, hidden_dim, rng_key=h_key)
 

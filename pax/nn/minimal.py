@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from pax._core import arguments
+from pax._core import accumulation_dtype, arguments
 from pax.nn import given
 from pax.nn.linear import Linear
 from pax.nn.linear_cell import LinearCell
@@ -53,7 +53,7 @@ class MinGRU(LinearCell):
 
     def _terms(self, x: Array) -> tuple[Array, Array]:
         gates = self.fc(x)
-        z, candidate = jnp.split(gates.astype(given.wide(gates)), 2, axis=-1)
+        z, candidate = jnp.split(gates.astype(accumulation_dtype(gates)), 2, axis=-1)
         return jax.nn.sigmoid(-z), jax.nn.sigmoid(z) * candidate
 
     def __repr__(self) -> str:
@@ -99,7 +99,7 @@ class MinLSTM(LinearCell):
 
     def _terms(self, x: Array) -> tuple[Array, Array]:
         gates = self.fc(x)
-        f, i, candidate = jnp.split(gates.astype(given.wide(gates)), 3, axis=-1)
+        f, i, candidate = jnp.split(gates.astype(accumulation_dtype(gates)), 3, axis=-1)
         # sigmoid(f) / (sigmoid(f) + sigmoid(i)), also where both are next to 0
         forget = jax.nn.log_sigmoid(f) - jax.nn.log_sigmoid(i)
         return jax.nn.sigmoid(forget), jax.nn.sigmoid(-forget) * candidate

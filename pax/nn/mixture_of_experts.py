@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 import pax.initializers as initializers
-from pax._core import ArgumentError, Module, ShapeError, arguments, note_part
-from pax.nn import expert_routing, given, keys
+from pax._core import ArgumentError, Module, ShapeError, arguments, keys_for_parts, note_part
+from pax.nn import expert_routing, given
 from pax.nn.linear import Linear
 from pax.nn.stacked import Stack
 
@@ -103,7 +103,7 @@ class MixtureOfExperts(Module):
         self.normalize_gates = normalize_gates
         self.capacity_factor = capacity_factor
         self.dispatch = dispatch
-        router_key, expert_key = keys.for_parts(rng_key, 2)
+        router_key, expert_key = keys_for_parts(rng_key, 2)
         self.router = Linear(in_dim, num_experts, False, w_init, rng_key=router_key)
         self.experts = Stack(make_expert, num_experts, rng_key=expert_key)
         self.balance_loss = initializers.zeros(None, ())

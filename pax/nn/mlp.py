@@ -8,8 +8,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, ArrayLike, Num
 
-from pax._core import ArgumentError, Module, arguments
-from pax.nn import keys
+from pax._core import ArgumentError, Module, arguments, keys_for_parts
 from pax.nn.lambda_module import as_module
 from pax.nn.linear import Linear
 
@@ -67,7 +66,7 @@ class MLP(Module):
         between = as_module(
             "MLP", "activation", activation, "pass a function or a module: activation=jax.nn.gelu."
         )
-        layer_keys = keys.for_parts(rng_key, len(dims) - 1)
+        layer_keys = keys_for_parts(rng_key, len(dims) - 1)
         self.layers = tuple(
             Linear(m, n, with_bias, w_init, b_init, rng_key=key)
             for m, n, key in zip(self.dims[:-1], self.dims[1:], layer_keys, strict=True)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pax._core import ArgumentError, DtypeError, Module, ShapeError, forms
+from pax._core import ArgumentError, DtypeError, Module, ShapeError, forms, known
 from pax.nn import given
 
 
@@ -41,9 +41,9 @@ def checked_lengths(module: Module, lengths: Any, batch: int, steps: int) -> Arr
             f"({batch},).",
             "give one number for each row of the batch.",
         )
-    known = given.known(lengths)
-    if known is not None:
-        _check_values(module, known, steps)
+    values = known(lengths)
+    if values is not None:
+        _check_values(module, values, steps)
     return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)  # as many as steps
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from jaxtyping import Array, ArrayLike, Float
 
-from pax._core import Module, arguments
-from pax.nn import keys
+from pax._core import Module, arguments, keys_for_parts
 from pax.nn.convolution import Conv1D, Conv2D
 from pax.nn.convolution_base import Convolution, Padding, checked_padding
 from pax.nn.depthwise_convolution import DepthwiseConv1D, DepthwiseConv2D, DepthwiseConvolution
@@ -118,7 +117,7 @@ class SeparableConv1D(SeparableConvolution):
             stride=stride,
             rate=rate,
         )
-        first_key, second_key = keys.for_parts(rng_key, 2)
+        first_key, second_key = keys_for_parts(rng_key, 2)
         self.depthwise = DepthwiseConv1D(
             in_features,
             kernel_shape,
@@ -205,7 +204,7 @@ class SeparableConv2D(SeparableConvolution):
             stride=stride,
             rate=rate,
         )
-        first_key, second_key = keys.for_parts(rng_key, 2)
+        first_key, second_key = keys_for_parts(rng_key, 2)
         self.depthwise = DepthwiseConv2D(
             in_features,
             kernel_shape,

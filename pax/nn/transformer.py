@@ -8,8 +8,7 @@ from typing import Any
 from jaxtyping import Array, ArrayLike, Float, Integer, Shaped
 
 import pax.functional as F
-from pax._core import ArgumentError, Module, arguments
-from pax.nn import keys
+from pax._core import Module, arguments, keys_for_parts
 from pax.nn.attention import MultiHeadAttention
 from pax.nn.mlp import MLP
 from pax.nn.stacked import Stack
@@ -73,7 +72,7 @@ class TransformerEncoder(Module):
         self.hidden_dim = _checked("TransformerEncoder", dim, num_heads, num_layers, hidden_dim)
 
         def make_block(rng_key: Any = None) -> TransformerBlock:
-            attention_key, dense_key = keys.for_parts(rng_key, 2)
+            attention_key, dense_key = keys_for_parts(rng_key, 2)
             return TransformerBlock(
                 MultiHeadAttention(num_heads, dim // num_heads, 1.0, rng_key=attention_key),
                 MLP((dim, self.hidden_dim, dim), activation, rng_key=dense_key),
@@ -172,7 +171,7 @@ class TransformerDecoder(Module):
         self.hidden_dim = _checked("TransformerDecoder", dim, num_heads, num_layers, hidden_dim)
 
         def make_block(rng_key: Any = None) -> TransformerBlock:
-            attention_key, cross_key, dense_key = keys.for_parts(rng_key, 3)
+            attention_key, cross_key, dense_key = keys_for_parts(rng_key, 3)
             sizes = num_heads, dim // num_heads, 1.0
             cross = None
             if source_dim is not None:
@@ -277,11 +276,7 @@ class TransformerDecoder(Module):
 def _checked(layer: str, dim: int, num_heads: int, num_layers: int, hidden_dim: int | None) -> int:
     """Returns the width inside the dense blocks; raises if sizes cannot be right."""
     arguments.sizes(layer, dim=dim, num_heads=num_heads, num_layers=num_layers)
-    if dim % num_heads:
-        raise ArgumentError(
-            f"{layer} got dim={dim} and num_heads={num_heads}, which does not divide it.",
-            "choose a number of heads that divides dim.",
-        )
+    arguments.heads_of(layer, dim, num_heads)
     if hidden_dim is None:
         return 4 * dim
     arguments.sizes(layer, hidden_dim=hidden_dim)

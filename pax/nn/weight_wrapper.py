@@ -16,6 +16,7 @@ from pax._core import (
     Module,
     PurityError,
     StructureError,
+    accumulation_dtype,
     arguments,
     assign_changed,
     call_copy,
@@ -176,8 +177,7 @@ def on_host(weight: Any) -> np.ndarray | None:
         return None
     if not getattr(weight, "is_fully_addressable", True):
         return None
-    wide = np.float64 if weight.dtype == np.float64 else np.float32
-    return np.asarray(weight).astype(wide, copy=False)
+    return np.asarray(weight).astype(accumulation_dtype(weight), copy=False)
 
 
 def not_zero(wrapper: str, path: str, norms: np.ndarray) -> None:
